@@ -1,0 +1,49 @@
+import { invalid } from './errors.ts';
+import { checkContent, checkText, checker, parseJson } from './faults.ts';
+import { type ClientFrame, clientFrames } from './frames.ts';
+
+const checks = new Map(Object.entries(clientFrames).map(([type, schema]) => [type, checker(schema)]));
+
+/** What of a refused frame could still be read: lets the error name the frame that it answers. */
+export interface FrameMarks {
+  requestId?: string | number;
+  clientMessageId?: string;
+  sessionId?: string;
+}
+
+/**
+ * Reads one frame of a client: text → a typed frame. The type is looked at first, then that one schema.
+ * @throws ChatError INVALID_PARAMETER that names the field and the fault
+ */
+export function decodeFrame(text: string, marks: FrameMarks = {}): ClientFrame {
+  const value = parseJson(text, 'frame');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid('frame', 'must be a JSON object {"type":…,"data":{…}}', '必须是 JSON 对象 {"type":…,"data":{…}}');
+  }
+  readMarks(value as Record<string, unknown>, marks);
+  const type = (value as { type?: unknown }).type;
+  const check = typeof type === 'string' ? checks.get(type) : undefined;
+  if (!check) {
+    const known = [...checks.keys()].join(', ');
+    throw invalid('type', `must be one of: ${known}`, `必须是其中之一：${known}`);
+  }
+  check(value);
+  const frame = value as ClientFrame;
+  checkContent(frame.data.content, 'data.content');
+  for (const [i, attachment] of (frame.data.attachments ?? []).entries()) {
+    for (const [key, part] of Object.entries(attachment)) {
+      if (typeof part === 'string') checkText(part, `data.attachments.${i}.${key}`);
+    }
+  }
+  return frame;
+}
+
+function readMarks(value: Record<string, unknown>, marks: FrameMarks): void {
+  const short = (x: unknown): x is string => typeof x === 'string' && x.length <= 100 && x.isWellFormed();
+  const { requestId, data } = value;
+  if (short(requestId) || Number.isSafeInteger(requestId)) marks.requestId = requestId as string | number;
+  if (typeof data !== 'object' || data === null) return;
+  const { clientMessageId, sessionId } = data as Record<string, unknown>;
+  if (short(clientMessageId)) marks.clientMessageId = clientMessageId;
+  if (short(sessionId)) marks.sessionId = sessionId;
+}

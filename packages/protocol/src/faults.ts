@@ -1,0 +1,140 @@
+import { Compile, type Validator } from 'typebox/compile';
+import type { TSchema } from 'typebox';
+import { type Fault, ChatError, invalid } from './errors.ts';
+import { limits } from './limits.ts';
+
+type SchemaError = ReturnType<Validator['Errors']>[number];
+
+/** Turns a schema into a checker. Compile once, at start: compiling costs far more than checking. */
+export function checker<T extends TSchema>(schema: T): (value: unknown, root?: string) => void {
+  const compiled = Compile(schema);
+  return (value, root = '') => {
+    if (compiled.Check(value)) return;
+    throw new ChatError('INVALID_PARAMETER', { fault: describe(schema, compiled.Errors(value), root) });
+  };
+}
+
+/** Says of the first thing that a schema finds wrong which field it is and what is wrong with it. */
+function describe(schema: TSchema, errors: readonly SchemaError[], root: string): Fault {
+  // A union reports each branch that failed and then itself: the union's own error is the one that helps.
+  const first = errors[0];
+  if (!first) return { field: root || 'body', fault: { en: 'is wrong', zh: '有误' } };
+  const union = errors.find((e) => e.keyword === 'anyOf' && first.instancePath.startsWith(e.instancePath));
+  const error = union ?? first;
+  const path = error.instancePath.split('/').filter(Boolean);
+  const params = error.params as Record<string, unknown>;
+  if (error.keyword === 'required') path.push(...(params['requiredProperties'] as string[]).slice(0, 1));
+  const field = [root, ...path].filter(Boolean).join('.') || 'body';
+  return { field, fault: wording(error.keyword, params, at(schema, error.schemaPath)) };
+}
+
+/** The part of a schema that an error points to. */
+function at(schema: TSchema, pointer: string): unknown {
+  let here: unknown = schema;
+  for (const step of pointer.split('/').slice(1)) here = (here as Record<string, unknown> | undefined)?.[step];
+  return here;
+}
+
+function wording(keyword: string, params: Record<string, unknown>, schema: unknown): Fault['fault'] {
+  const limit = String(params['limit'] ?? '');
+  switch (keyword) {
+    case 'required':
+      return { en: 'is required', zh: '不能缺少' };
+    case 'type':
+      return { en: `must be of type ${String(params['type'])}`, zh: `类型必须是 ${String(params['type'])}` };
+    case 'minimum':
+      return { en: `must be at least ${limit}`, zh: `不能小于 ${limit}` };
+    case 'maximum':
+      return { en: `must be at most ${limit}`, zh: `不能大于 ${limit}` };
+    case 'minLength':
+      return { en: `must have at least ${limit} characters`, zh: `不能少于 ${limit} 个字符` };
+    case 'maxLength':
+      return { en: `must have at most ${limit} characters`, zh: `不能超过 ${limit} 个字符` };
+    case 'maxItems':
+      return { en: `must have at most ${limit} entries`, zh: `不能超过 ${limit} 项` };
+    case 'pattern':
+      return { en: `must match ${String(params['pattern'])}`, zh: `必须符合 ${String(params['pattern'])}` };
+    case 'boolean':
+    case 'additionalProperties':
+      return { en: 'has a field that is not known', zh: '含有未知字段' };
+    case 'anyOf':
+      return alternatives(schema);
+    case 'const':
+      return { en: `must be ${String(params['allowedValue'])}`, zh: `必须是 ${String(params['allowedValue'])}` };
+    default:
+      return { en: 'is wrong', zh: '有误' };
+  }
+}
+
+/** What a union allows, in words: its constants, or the types and patterns of its branches. */
+function alternatives(schema: unknown): Fault['fault'] {
+  const branches = (schema as { anyOf?: Record<string, unknown>[] } | undefined)?.anyOf ?? [];
+  const words = branches.map((b) =>
+    b['const'] !== undefined ? String(b['const']) : b['pattern'] ? `${String(b['type'])} ${String(b['pattern'])}` : String(b['type']),
+  );
+  return { en: `must be one of: ${words.join(', ')}`, zh: `必须是其中之一：${words.join('、')}` };
+}
+
+const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+/**
+ * Parses JSON text from outside and refuses what could hurt later: nesting deeper than `limits.jsonDepth`,
+ * more keys than `limits.jsonKeys`, and keys that touch prototypes. `name` is the field named in an error.
+ */
+export function parseJson(text: string, name: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw invalid(name, 'is not valid JSON', '不是有效的 JSON');
+  }
+  inspect(value, 1, { keys: 0 }, name);
+  return value;
+}
+
+function inspect(value: unknown, depth: number, seen: { keys: number }, name: string): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (depth > limits.jsonDepth) {
+    throw invalid(name, `is nested deeper than ${limits.jsonDepth} levels`, `嵌套超过 ${limits.jsonDepth} 层`);
+  }
+  if (Array.isArray(value)) {
+    for (const entry of value) inspect(entry, depth + 1, seen, name);
+    return;
+  }
+  for (const key of Object.keys(value)) {
+    if (FORBIDDEN_KEYS.has(key)) throw invalid(name, `has a key that is not allowed: ${key}`, `含有不允许的键：${key}`);
+    if (++seen.keys > limits.jsonKeys) {
+      throw invalid(name, `has more than ${limits.jsonKeys} keys`, `超过 ${limits.jsonKeys} 个键`);
+    }
+    inspect((value as Record<string, unknown>)[key], depth + 1, seen, name);
+  }
+}
+
+/**
+ * Checks a text that people will read: no NUL and no half of a surrogate pair, because a store would refuse or change
+ * them. Everything else is kept exactly as it was sent.
+ */
+export function checkText(text: string, field: string): void {
+  if (!text.isWellFormed()) {
+    throw invalid(field, 'has half of a surrogate pair (not valid Unicode)', '含有不完整的代理对（不是有效的 Unicode）');
+  }
+  if (text.includes('\0')) throw invalid(field, 'has a NUL character', '含有 NUL 字符');
+}
+
+/** Checks a message's content: 1–10,000 characters after trimming. A character is a Unicode code point. */
+export function checkContent(content: string, field: string): void {
+  checkText(content, field);
+  const trimmed = content.trim();
+  if (trimmed === '') throw invalid(field, 'must not be empty', '不能为空');
+  // UTF-16 units are never fewer than code points: count only where it can matter.
+  if (trimmed.length > limits.contentCharacters && characters(trimmed) > limits.contentCharacters) {
+    const most = limits.contentCharacters;
+    throw invalid(field, `must have at most ${most} characters`, `不能超过 ${most} 个字符`);
+  }
+}
+
+function characters(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}

@@ -1,0 +1,53 @@
+import { randomBytes, randomFillSync } from 'node:crypto';
+import { systemClock } from './clock.ts';
+
+/** Ids and randomness: everything that must not be guessed or met twice is made here. */
+
+/** 32 digits in ASCII order, lower case, without the look-alikes i, l, o, u (Crockford): ids sort by their time. */
+const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
+
+/** Asking the system for randomness costs far more than using it: it is asked for many ids at once. */
+const pool = new Uint8Array(8_192);
+let used = pool.length;
+
+/** `length` random digits of 5 bits each. */
+function randomDigits(length: number): string {
+  if (used + length > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  let digits = '';
+  for (const end = used + length; used < end; used++) digits += DIGITS.charAt((pool[used] as number) & 31);
+  return digits;
+}
+
+let stampedMs = -1;
+let stamp = '';
+
+/** A time as 10 digits, the most significant first: room for 48 bits of milliseconds, until the year 10889. */
+function timeDigits(ms: number): string {
+  if (ms !== stampedMs) {
+    stampedMs = ms;
+    stamp = '';
+    for (let rest = ms, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) stamp = DIGITS.charAt(rest % 32) + stamp;
+  }
+  return stamp;
+}
+
+/**
+ * A new public id. `msg_`: 48 bits of time and 80 random bits, so that new rows land at the end of an index; order is
+ * `seq`'s alone. `session_`: 130 random bits, since it may be all that a guesser lacks.
+ */
+export function newId(prefix: 'msg' | 'session'): string {
+  return prefix === 'msg' ? `msg_${timeDigits(systemClock.now())}${randomDigits(16)}` : `session_${randomDigits(26)}`;
+}
+
+/** A new id for this node: each start, and each instance in one process, is a node of its own. */
+export function nodeId(): string {
+  return `node_${randomDigits(16)}`;
+}
+
+/** A new secret of 256 random bits, as text. */
+export function newSecret(): string {
+  return randomBytes(32).toString('base64url');
+}

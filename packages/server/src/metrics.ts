@@ -1,0 +1,90 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+/** What one instance counts. Labels take few values by construction: never an id, an address or a text of a client. */
+export interface Metrics {
+  /** Of this instance alone: two in one process do not mix. */
+  readonly registry: Registry;
+  readonly connections: Gauge<'type'>;
+  readonly framesReceived: Counter<'type'>;
+  readonly framesSent: Counter<'type'>;
+  readonly messagesStored: Counter<'sender'>;
+  /** Seconds from the start of a group commit to its end. */
+  readonly commitSeconds: Histogram;
+  /** Commands in one group commit. */
+  readonly commitSize: Histogram;
+  /** Seconds that a REST request took. `route` is the pattern (`/sessions/:sessionId`), never the address asked for. */
+  readonly requests: Histogram<'method' | 'route' | 'status'>;
+  readonly errors: Counter<'code'>;
+  readonly closes: Counter<'code'>;
+  readonly upkeepFailures: Counter;
+}
+
+/** New metrics with a registry of their own, the usual ones of a Node.js process included. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  return {
+    registry,
+    connections: new Gauge({
+      name: 'switchboard_connections',
+      help: 'WebSocket connections that are open now, by side',
+      labelNames: ['type'],
+      registers,
+    }),
+    framesReceived: new Counter({
+      name: 'switchboard_frames_received_total',
+      help: 'Frames from clients, by type',
+      labelNames: ['type'],
+      registers,
+    }),
+    framesSent: new Counter({
+      name: 'switchboard_frames_sent_total',
+      help: 'Frames to clients, by type',
+      labelNames: ['type'],
+      registers,
+    }),
+    messagesStored: new Counter({
+      name: 'switchboard_messages_stored_total',
+      help: 'Messages that became durable, by the side that sent them',
+      labelNames: ['sender'],
+      registers,
+    }),
+    commitSeconds: new Histogram({
+      name: 'switchboard_commit_seconds',
+      help: 'Duration of one group commit',
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    }),
+    commitSize: new Histogram({
+      name: 'switchboard_commit_size',
+      help: 'Commands in one group commit',
+      buckets: [1, 2, 5, 10, 25, 50, 100, 250, 500],
+      registers,
+    }),
+    requests: new Histogram({
+      name: 'switchboard_request_seconds',
+      help: 'Duration of REST requests, by method, route pattern and status',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      registers,
+    }),
+    errors: new Counter({
+      name: 'switchboard_errors_total',
+      help: 'Errors that callers were told, by code',
+      labelNames: ['code'],
+      registers,
+    }),
+    closes: new Counter({
+      name: 'switchboard_closes_total',
+      help: 'WebSocket connections that ended, by close code',
+      labelNames: ['code'],
+      registers,
+    }),
+    upkeepFailures: new Counter({
+      name: 'switchboard_upkeep_failures_total',
+      help: 'Rounds of upkeep (leases, grace, queue) that failed',
+      registers,
+    }),
+  };
+}

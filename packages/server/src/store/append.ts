@@ -1,0 +1,342 @@
+import { ChatError } from '@switchboard/protocol';
+import { pickAdmin } from '../domain/assignment.ts';
+import { idempotencyConflict } from '../domain/chat.ts';
+import type { Command, MessageCommand, Operation, Outcome } from '../domain/command.ts';
+import { assignTo, decide, type Decision, seeksAdmin } from '../domain/decide.ts';
+import type { Appended, Clock } from '../domain/ports.ts';
+import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
+import { type Dialect, marks, type Transaction, type Value } from './dialect.ts';
+import { lockCandidates, noteWorkChanged } from './roster.ts';
+import {
+  changingSessionColumns, chatMessage, eventColumns, eventRow, messageColumns, messageRow, operationColumns,
+  operationRow, sessionColumns, sessionRow, sessionState,
+} from './rows.ts';
+
+interface Entry {
+  readonly command: Command;
+  readonly settle: (appended: Appended) => void;
+}
+
+export interface AppendParts {
+  readonly dialect: Dialect;
+  readonly clock: Clock;
+  /** Active sessions that automatic assignment gives one admin at most. */
+  readonly capacity: number;
+  /** Told after each commit: how many commands it carried, and how long it took in seconds. */
+  readonly onCommit?: (size: number, seconds: number) => void;
+}
+
+/** Most commands of one transaction: larger ones gain nothing and keep the first waiting. */
+const BATCH = 500;
+/** Commands that may wait in one lane. Beyond it the store is not keeping up, and saying so beats a queue without end. */
+const QUEUE = 10_000;
+const ATTEMPTS = 12;
+
+/**
+ * The only writer of the session log: group commit without a timer. While one commit is in flight, commands collect;
+ * the next commit takes all that wait. A command's session decides its lane, so that two lanes never lock one row.
+ */
+export class Appender {
+  readonly #lanes: Lane[];
+
+  constructor(parts: AppendParts) {
+    this.#lanes = Array.from({ length: parts.dialect.lanes }, () => new Lane(parts));
+  }
+
+  append(command: Command, settle: (appended: Appended) => void): void {
+    const lane = this.#lanes[hash(command.sessionId) % this.#lanes.length] as Lane;
+    lane.push({ command, settle });
+  }
+
+  /** Resolves when nothing waits and nothing is in flight. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.idle()));
+  }
+}
+
+function hash(text: string): number {
+  let h = 0;
+  for (let i = 0; i < text.length; i++) h = (Math.imul(h, 31) + text.charCodeAt(i)) >>> 0;
+  return h;
+}
+
+class Lane {
+  readonly #parts: AppendParts;
+  #queue: Entry[] = [];
+  #running: Promise<void> | null = null;
+
+  constructor(parts: AppendParts) {
+    this.#parts = parts;
+  }
+
+  push(entry: Entry): void {
+    if (this.#queue.length >= QUEUE) {
+      // Not from within the call: `settle` promises to come later.
+      queueMicrotask(() => entry.settle({ error: new ChatError('UNAVAILABLE', { retryAfterMs: 1_000 }) }));
+      return;
+    }
+    this.#queue.push(entry);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // One turn of the event loop: all frames that have arrived by now share the first commit.
+    await new Promise(setImmediate);
+    while (this.#queue.length > 0) {
+      const batch = this.#queue.length <= BATCH ? this.#queue : this.#queue.slice(0, BATCH);
+      this.#queue = this.#queue.length <= BATCH ? [] : this.#queue.slice(BATCH);
+      const started = performance.now();
+      const results = await this.#commit(batch);
+      this.#parts.onCommit?.(batch.length, (performance.now() - started) / 1000);
+      for (const [i, entry] of batch.entries()) entry.settle(results[i] as Appended);
+    }
+  }
+
+  /** Commits a batch, again if it must be, and one by one if something in it cannot be stored. Never rejects. */
+  async #commit(batch: readonly Entry[]): Promise<Appended[]> {
+    let careful = false;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await attemptBatch(this.#parts, batch.map((e) => e.command), careful);
+      } catch (error) {
+        const failure = this.#parts.dialect.classify(error);
+        if ((failure === 'duplicate' || failure === 'contention') && attempt < ATTEMPTS) {
+          // A unique key stopped us: a repeat, or a session that another node opened first. Look before writing.
+          careful ||= failure === 'duplicate';
+          if (failure === 'contention') await delay(Math.random() * 5 * attempt);
+          continue;
+        }
+        if (failure !== 'away' && batch.length > 1) return this.#oneByOne(batch);
+        const later = failure === 'away' || failure === 'contention';
+        const told = later ? new ChatError('UNAVAILABLE', { retryAfterMs: 1_000, cause: error }) : error;
+        return batch.map(() => ({ error: told }));
+      }
+    }
+  }
+
+  /** One bad command must not fail its neighbours. */
+  async #oneByOne(batch: readonly Entry[]): Promise<Appended[]> {
+    const results: Appended[] = [];
+    for (const entry of batch) results.push(...(await this.#commit([entry])));
+    return results;
+  }
+}
+
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One transaction for all commands: lock, decide, write. */
+function attemptBatch(parts: AppendParts, commands: readonly Command[], careful: boolean): Promise<Appended[]> {
+  return parts.dialect.transaction(async (tx) => {
+    const batch = new Batch(parts, tx);
+    await batch.lock(commands);
+    if (careful) await batch.readRepeats(commands);
+    for (const command of commands) batch.rule(command);
+    await batch.assignWaiting();
+    await batch.write();
+    return batch.results();
+  });
+}
+
+/** What one transaction knows and is about to write. */
+class Batch {
+  readonly #parts: AppendParts;
+  readonly #tx: Transaction;
+  /** The sessions as they are after the commands so far; null where no session has the id. */
+  readonly #sessions = new Map<string, SessionState | null>();
+  readonly #stored = new Set<string>();
+  readonly #touched = new Set<string>();
+  readonly #repeats = new Map<string, ChatMessage>();
+  readonly #rulings: ({ decision: Decision; duplicate: boolean } | { error: unknown })[] = [];
+  readonly #seeking: { ruling: number; command: Command }[] = [];
+  readonly #operations: Operation[] = [];
+
+  constructor(parts: AppendParts, tx: Transaction) {
+    this.#parts = parts;
+    this.#tx = tx;
+  }
+
+  /** Locks the sessions' rows, in one order for everybody. */
+  async lock(commands: readonly Command[]): Promise<void> {
+    for (const { sessionId } of commands) this.#sessions.set(sessionId, null);
+    const ids = [...this.#sessions.keys()];
+    const rows = await this.#tx.rows(
+      `SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE session_id IN (${marks(ids)})
+       ORDER BY session_id${this.#parts.dialect.forUpdate}`,
+      ids,
+    );
+    for (const row of rows) {
+      const session = sessionState(row);
+      this.#sessions.set(session.sessionId, session);
+      this.#stored.add(session.sessionId);
+    }
+  }
+
+  /** Reads the messages that were stored under these commands' client ids before. */
+  async readRepeats(commands: readonly Command[]): Promise<void> {
+    const sent = commands.filter((c): c is MessageCommand => c.kind === 'message' && c.clientMessageId !== null);
+    if (sent.length === 0) return;
+    const keys = sent.map(() => '(session_id=? AND sender_type=? AND sender_id=? AND client_message_id=?)');
+    const rows = await this.#tx.rows(
+      `SELECT ${messageColumns.join(',')} FROM chat_messages WHERE ${keys.join(' OR ')}`,
+      sent.flatMap((c): Value[] => [c.sessionId, c.by.type, c.by.id, c.clientMessageId]),
+    );
+    for (const message of rows.map(chatMessage)) this.#repeats.set(repeatKey(message), message);
+  }
+
+  rule(command: Command): void {
+    try {
+      this.#rulings.push(this.#decide(command));
+    } catch (error) {
+      if (!(error instanceof ChatError)) throw error;
+      this.#rulings.push({ error });
+    }
+  }
+
+  #decide(command: Command): { decision: Decision; duplicate: boolean } {
+    const before = this.#sessions.get(command.sessionId) ?? null;
+    const key = command.kind === 'message' && command.clientMessageId !== null ? commandKey(command) : null;
+    const first = key === null ? undefined : this.#repeats.get(key);
+    if (first && before && command.kind === 'message') {
+      if (!samePayload(first, command)) throw idempotencyConflict();
+      return { decision: { session: before, events: [], message: first }, duplicate: true };
+    }
+    const decision = decide(before, command);
+    this.#sessions.set(command.sessionId, decision.session);
+    if (decision.events.length > 0) this.#touched.add(command.sessionId);
+    if (key !== null && decision.message) this.#repeats.set(key, decision.message);
+    if (seeksAdmin(before, decision.session, command)) this.#seeking.push({ ruling: this.#rulings.length, command });
+    if (command.operation) this.#operations.push(command.operation);
+    return { decision, duplicate: false };
+  }
+
+  /**
+   * Gives the sessions that began to wait in this batch to admins who are free, unless others wait longer: those come
+   * first, and are brought on by the queue's own run.
+   */
+  async assignWaiting(): Promise<void> {
+    const seeking = this.#seeking.filter(({ command }) => this.#sessions.get(command.sessionId)?.status === 'waiting');
+    if (seeking.length === 0) return;
+    // The queue's own run names the session whose turn it is; a session that has just begun to wait has to ask.
+    const queued = seeking.filter(({ command }) => command.kind === 'auto_assign');
+    const fresh = seeking.filter(({ command }) => command.kind !== 'auto_assign');
+    const turns = fresh.length > 0 && !(await this.#othersWait(seeking)) ? [...queued, ...fresh] : queued;
+    if (turns.length === 0) return;
+    const candidates = await lockCandidates(this.#tx, this.#parts.dialect);
+    for (const { ruling, command } of turns) {
+      const session = this.#sessions.get(command.sessionId) as SessionState;
+      if (session.status !== 'waiting') continue;
+      const chosen = pickAdmin([...candidates.values()], this.#parts.capacity, session.lastAdminId);
+      if (!chosen) return;
+      this.#assign(ruling, chosen.adminId, command.at);
+      candidates.set(chosen.adminId, { ...chosen, active: chosen.active + 1, idleSince: command.at });
+    }
+  }
+
+  /** The assignment belongs to the newest ruling of the session, or later messages of this batch would precede it. */
+  #assign(ruling: number, adminId: number, at: number): void {
+    const sought = this.#rulings[ruling] as { decision: Decision };
+    const { sessionId } = sought.decision.session;
+    const last = this.#rulings.findLastIndex((r) => 'decision' in r && r.decision.session.sessionId === sessionId);
+    const newest = this.#rulings[last] as { decision: Decision; duplicate: boolean };
+    const decision = assignTo(newest.decision, adminId, at);
+    this.#rulings[last] = { ...newest, decision };
+    this.#sessions.set(sessionId, decision.session);
+    this.#touched.add(sessionId);
+  }
+
+  async #othersWait(seeking: readonly { command: Command }[]): Promise<boolean> {
+    const own = new Set(seeking.map(({ command }) => command.sessionId));
+    for (const [id, session] of this.#sessions) if (session?.status === 'waiting' && !own.has(id)) return true;
+    const ids = [...this.#sessions.keys()];
+    const rows = await this.#tx.rows(
+      `SELECT session_id FROM chat_sessions WHERE status='waiting' AND session_id NOT IN (${marks(ids)}) LIMIT 1`,
+      ids,
+    );
+    return rows.length > 0;
+  }
+
+  async write(): Promise<void> {
+    const { clock, dialect } = this.#parts;
+    const now = clock.now();
+    const rows = { opened: [] as Value[][], changed: [] as Value[][] };
+    for (const id of this.#touched) {
+      const row = sessionRow(this.#sessions.get(id) as SessionState, now);
+      (this.#stored.has(id) ? rows.changed : rows.opened).push(row);
+    }
+    // An opened session is a plain INSERT: had another node opened it meanwhile, overwriting would be theft.
+    await this.#tx.insert('chat_sessions', sessionColumns, rows.opened);
+    await this.#tx.insert('chat_sessions', sessionColumns, rows.changed, dialect.overwrite('session_id', changingSessionColumns));
+    const messages: Value[][] = [];
+    const events: Value[][] = [];
+    for (const { sessionId, event } of this.#newEvents()) {
+      if (event.kind === 'message') messages.push(messageRow(event.message));
+      else events.push(eventRow(sessionId, event));
+    }
+    await this.#tx.insert('chat_messages', messageColumns, messages);
+    await this.#tx.insert('chat_events', eventColumns, events);
+    await this.#tx.insert('chat_operation_logs', operationColumns, this.#operations.map(operationRow));
+    if (events.length > 0) await noteWorkChanged(this.#tx, dialect, this.#adminsAffected());
+  }
+
+  *#newEvents(): Generator<{ sessionId: string; event: SessionEvent }> {
+    for (const ruling of this.#rulings) {
+      if (!('decision' in ruling)) continue;
+      const { sessionId } = ruling.decision.session;
+      for (const event of ruling.decision.events) yield { sessionId, event };
+    }
+  }
+
+  /** Admins whose share of work this batch may have changed. */
+  #adminsAffected(): number[] {
+    const admins = new Set<number>();
+    for (const id of this.#touched) {
+      const { adminId, lastAdminId } = this.#sessions.get(id) as SessionState;
+      if (adminId !== null) admins.add(adminId);
+      if (lastAdminId !== null) admins.add(lastAdminId);
+    }
+    return [...admins].sort((a, b) => a - b);
+  }
+
+  results(): Appended[] {
+    return this.#rulings.map((ruling): Appended => {
+      if (!('decision' in ruling)) return ruling;
+      const { session, events, message } = ruling.decision;
+      // Routing follows where the session ended up, not where it stood half-way through the batch.
+      const settled = this.#sessions.get(session.sessionId) ?? session;
+      const outcome: Outcome = { session: settled, events, message, duplicate: ruling.duplicate };
+      return { outcome };
+    });
+  }
+}
+
+function repeatKey(m: ChatMessage): string {
+  return `${m.sessionId} ${m.senderType} ${m.senderId} ${m.clientMessageId}`;
+}
+
+function commandKey(c: MessageCommand): string {
+  return `${c.sessionId} ${c.by.type} ${c.by.id} ${c.clientMessageId}`;
+}
+
+function samePayload(first: ChatMessage, repeat: MessageCommand): boolean {
+  return (
+    first.content === repeat.content &&
+    first.messageType === repeat.messageType &&
+    canonical(first.attachments) === canonical(repeat.attachments)
+  );
+}
+
+
+/** JSON with sorted keys: MySQL's JSON columns do not keep the order of keys. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    part !== null && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}

@@ -1,0 +1,60 @@
+import type { Dialect as KyselyDialect, Migration } from 'kysely';
+
+/** What a column may be bound to. Objects, dates and booleans are not: drivers disagree on them. */
+export type Value = string | number | null;
+export type Row = Record<string, Value>;
+
+/** One transaction under way. Rows that it locked stay locked until it ends. */
+export interface Transaction {
+  rows(sql: string, values: readonly Value[]): Promise<Row[]>;
+  /** @returns how many rows the statement changed */
+  run(sql: string, values: readonly Value[]): Promise<number>;
+  /** Inserts many rows; `tail` follows the values, such as an ON DUPLICATE KEY clause. No rows: does nothing. */
+  insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail?: string): Promise<void>;
+}
+
+/** What a failed statement means for the one who sent it. */
+export type Failure =
+  /** A unique key: somebody was first. */
+  | 'duplicate'
+  /** Deadlock or lock wait: the same again may well pass. */
+  | 'contention'
+  /** The store is out of reach, or cannot write now; the outcome of a COMMIT is not known. */
+  | 'away'
+  | 'other';
+
+/** All that differs between MySQL (MariaDB included) and SQLite. Everything else of the store is written once. */
+export interface Dialect {
+  readonly name: 'mysql' | 'sqlite';
+  /** For typed queries outside the append path. */
+  readonly kysely: KyselyDialect;
+  readonly migrations: Readonly<Record<string, Migration>>;
+  /** How many commits may usefully be in flight at once. */
+  readonly lanes: number;
+  /** Follows a SELECT that must lock its rows. */
+  readonly forUpdate: string;
+  /** Runs in one READ COMMITTED (or stronger) transaction: COMMIT when `work` resolves, ROLLBACK when it rejects. */
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Tail of an INSERT that overwrites these columns when the key exists. */
+  overwrite(key: string, columns: readonly string[]): string;
+  /** SQL for the store's own time, `offsetMs` from now, as the text that time columns hold. */
+  now(offsetMs?: number): string;
+  classify(error: unknown): Failure;
+  /** Settings that could lose acknowledged messages, in words; none when the store is durable. */
+  durabilityFaults(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** Time columns hold `YYYY-MM-DD HH:MM:SS.mmm`, UTC: readable, sortable, the same in every store. */
+export function toTime(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 23).replace('T', ' ');
+}
+
+export function fromTime(text: Value | undefined): number | null {
+  return typeof text === 'string' ? Date.parse(`${text.replace(' ', 'T')}Z`) : null;
+}
+
+/** Placeholders for a list of values. */
+export function marks(values: readonly unknown[]): string {
+  return values.map(() => '?').join(',');
+}

@@ -1,0 +1,190 @@
+import { type Dialect as KyselyDialect, type MysqlPool, MysqlDialect } from 'kysely';
+import mysql, { type Pool, type PoolConnection, type PoolOptions, type QueryResult } from 'mysql2';
+import { type Dialect, type Failure, type Row, type Transaction, type Value } from './dialect.ts';
+import { mysqlMigrations } from './mysql-schema.ts';
+
+export interface MysqlOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly socketPath?: string;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+const LANES = 2;
+/** A statement that takes longer finds the store frozen: its connection is given up. */
+const STATEMENT_TIMEOUT_MS = 4_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+
+const SESSION_SETTINGS = [
+  'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+  "SET SESSION time_zone = '+00:00'",
+  // Strict, and with backslash escapes, which is how the driver quotes.
+  "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
+];
+
+const driverOptions: PoolOptions = {
+  charset: 'utf8mb4',
+  timezone: 'Z',
+  dateStrings: true,
+  jsonStrings: true,
+  supportBigNumbers: true,
+  connectTimeout: CONNECT_TIMEOUT_MS,
+  connectionLimit: 10,
+  maxIdle: 10,
+  enableKeepAlive: true,
+};
+
+/** MySQL 8 and newer, MariaDB 10.5 and newer. */
+export function mysqlDialect(options: MysqlOptions): Dialect {
+  const pool = mysql.createPool({ ...options, ...driverOptions });
+  pool.on('connection', (connection) => {
+    // Queued before any query of ours. Without an error listener of its own, a failure here closes the connection.
+    for (const statement of SESSION_SETTINGS) connection.query(statement);
+  });
+  return {
+    name: 'mysql',
+    kysely: kyselyDialect(pool),
+    migrations: mysqlMigrations,
+    lanes: LANES,
+    forUpdate: ' FOR UPDATE',
+    transaction: (work) => transaction(pool, work),
+    overwrite: (_key, columns) => `ON DUPLICATE KEY UPDATE ${columns.map((c) => `${c}=VALUES(${c})`).join(', ')}`,
+    now: (offsetMs = 0) => (offsetMs === 0 ? 'NOW(3)' : `DATE_ADD(NOW(3), INTERVAL ${Math.round(offsetMs) * 1000} MICROSECOND)`),
+    classify,
+    durabilityFaults: () => durabilityFaults(pool),
+    close: () => new Promise((resolve, reject) => pool.end((error) => (error ? reject(error) : resolve()))),
+  };
+}
+
+async function transaction<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  const connection = await take(pool);
+  let healthy = false;
+  try {
+    await query(connection, 'START TRANSACTION');
+    const result = await work(new MysqlTransaction(connection));
+    await query(connection, 'COMMIT');
+    healthy = true;
+    return result;
+  } catch (error) {
+    if (classify(error) !== 'away') {
+      healthy = await query(connection, 'ROLLBACK').then(
+        () => true,
+        () => false,
+      );
+    }
+    throw error;
+  } finally {
+    // A connection in an unknown state may hold locks: closing it frees them, giving it back would hand them on.
+    if (healthy) connection.release();
+    else connection.destroy();
+  }
+}
+
+class MysqlTransaction implements Transaction {
+  readonly #connection: PoolConnection;
+
+  constructor(connection: PoolConnection) {
+    this.#connection = connection;
+  }
+
+  async rows(sql: string, values: readonly Value[]): Promise<Row[]> {
+    return (await query(this.#connection, sql, values)) as Row[];
+  }
+
+  async run(sql: string, values: readonly Value[]): Promise<number> {
+    return ((await query(this.#connection, sql, values)) as { affectedRows: number }).affectedRows;
+  }
+
+  async insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail = ''): Promise<void> {
+    if (rows.length === 0) return;
+    const marks = `(${columns.map(() => '?').join(',')})`;
+    const sql = `INSERT INTO ${table} (${columns.join(',')}) VALUES ${rows.map(() => marks).join(',')} ${tail}`;
+    await query(this.#connection, sql, rows.flat());
+  }
+}
+
+function take(pool: Pool): Promise<PoolConnection> {
+  return new Promise((resolve, reject) => {
+    pool.getConnection((error, connection) => (error ? reject(error) : resolve(connection)));
+  });
+}
+
+function query(connection: PoolConnection, sql: string, values: readonly Value[] = []): Promise<QueryResult> {
+  return new Promise((resolve, reject) => {
+    connection.query({ sql, values: [...values], timeout: STATEMENT_TIMEOUT_MS }, (error, result) =>
+      error ? reject(error) : resolve(result),
+    );
+  });
+}
+
+const AWAY = new Set([
+  'PROTOCOL_CONNECTION_LOST', 'PROTOCOL_SEQUENCE_TIMEOUT', 'PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR',
+  'PROTOCOL_ENQUEUE_AFTER_QUIT', 'POOL_CLOSED', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'ENOTFOUND',
+  'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN',
+]);
+/** Server errors that say "not now": too many connections, shutting down, killed, read only, disk or table full. */
+const AWAY_NUMBERS = new Set([3, 1021, 1040, 1041, 1053, 1077, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317, 1836, 1927, 3024, 3032, 4031]);
+const CONTENTION_NUMBERS = new Set([1020, 1205, 1213]);
+
+function classify(error: unknown): Failure {
+  const { errno, code, fatal, message } = error as { errno?: number; code?: string; fatal?: boolean; message?: string };
+  if (errno === 1062) return 'duplicate';
+  if (errno !== undefined && CONTENTION_NUMBERS.has(errno)) return 'contention';
+  if (fatal || (code !== undefined && AWAY.has(code)) || (errno !== undefined && AWAY_NUMBERS.has(errno))) return 'away';
+  if (/closed state|Pool is closed|Connection lost/.test(message ?? '')) return 'away';
+  return 'other';
+}
+
+async function durabilityFaults(pool: Pool): Promise<string[]> {
+  const connection = await take(pool);
+  try {
+    const found = (await query(
+      connection,
+      "SHOW VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit','sync_binlog','log_bin')",
+    )) as unknown as { Variable_name: string; Value: string }[];
+    const value = new Map(found.map((v) => [v.Variable_name, v.Value]));
+    const faults: string[] = [];
+    const flush = value.get('innodb_flush_log_at_trx_commit');
+    if (flush !== '1') faults.push(`innodb_flush_log_at_trx_commit is ${flush}, must be 1`);
+    const binlog = value.get('sync_binlog');
+    if (value.get('log_bin') === 'ON' && binlog !== '1') faults.push(`sync_binlog is ${binlog}, must be 1`);
+    return faults;
+  } finally {
+    connection.release();
+  }
+}
+
+/** Kysely on the same pool, with our time limit on every statement. */
+function kyselyDialect(pool: Pool): KyselyDialect {
+  const limited: MysqlPool = {
+    getConnection: (done) =>
+      pool.getConnection((error, connection) => {
+        if (error) {
+          done(error, undefined as never);
+          return;
+        }
+        done(null, {
+          query: (sql: string, values: readonly unknown[], settle?: (error: unknown, result: never) => void) => {
+            if (!settle) throw new Error('streams are not used');
+            const timeout = limitFor(sql);
+            const request = { sql, values: [...values], ...(timeout === undefined ? {} : { timeout }) };
+            connection.query(request, (failure, result) => {
+              // A timed-out statement still runs in the server: nobody else may get this connection.
+              if (failure && classify(failure) === 'away') connection.destroy();
+              settle(failure, result as never);
+            });
+          },
+          release: () => connection.release(),
+        } as never);
+      }),
+    end: (done) => done(undefined),
+  };
+  return new MysqlDialect({ pool: limited });
+}
+
+/** Changing a large table takes as long as it takes; so does waiting for another process that does. */
+function limitFor(sql: string): number | undefined {
+  return /^\s*(select(?!\s+get_lock)|insert|delete)/i.test(sql) ? STATEMENT_TIMEOUT_MS : undefined;
+}

@@ -1,0 +1,327 @@
+import { ChatError } from '@switchboard/protocol';
+import { Kysely, type SelectQueryBuilder } from 'kysely';
+import type { Command, Operation } from '../domain/command.ts';
+import type {
+  Appended, Clock, DayFigures, MessageRange, Page, Roster, SessionSummary, Store,
+} from '../domain/ports.ts';
+import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
+import { Appender, type AppendParts } from './append.ts';
+import { type Dialect, fromTime, type Row, toTime } from './dialect.ts';
+import { assertMigrated, migrate } from './migrate.ts';
+import { SqlRoster } from './roster.ts';
+import {
+  chatMessage, eventColumns, messageColumns, operationColumns, operationRow, sessionColumns, sessionEvent, sessionState,
+} from './rows.ts';
+import type { Tables } from './tables.ts';
+
+/** The store over any dialect. Reads are typed queries; writes of the log go through the Appender. */
+export class SqlStore implements Store {
+  readonly roster: Roster;
+  readonly #dialect: Dialect;
+  readonly #db: Kysely<Tables>;
+  readonly #appender: Appender;
+
+  constructor(parts: { dialect: Dialect; clock: Clock; capacity: number; onCommit?: AppendParts['onCommit'] }) {
+    this.#dialect = parts.dialect;
+    this.#db = new Kysely<Tables>({ dialect: parts.dialect.kysely });
+    this.#appender = new Appender(parts as AppendParts);
+    this.roster = guarded(new SqlRoster(parts.dialect), parts.dialect);
+  }
+
+  migrate(): Promise<void> {
+    return migrate(this.#db as unknown as Kysely<never>, this.#dialect);
+  }
+
+  /** Settings of the database that could lose acknowledged messages, in words. */
+  durabilityFaults(): Promise<string[]> {
+    return this.#dialect.durabilityFaults();
+  }
+
+  append(command: Command, settle: (appended: Appended) => void): void {
+    this.#appender.append(command, settle);
+  }
+
+  async session(sessionId: string): Promise<SessionSummary | null> {
+    const found = await this.#summaries((query) => query.where('s.session_id', '=', sessionId));
+    return found[0] ?? null;
+  }
+
+  async sessions({ status, page, pageSize }: { status: SessionState['status'] | 'all'; page: number; pageSize: number }): Promise<Page<SessionSummary>> {
+    // The page's ids come from an index alone; only its own rows are then read in full.
+    let ids = this.#db
+      .selectFrom('chat_sessions')
+      .select('session_id as id')
+      .orderBy('last_message_time', 'desc')
+      .orderBy('session_id', 'desc')
+      .limit(pageSize)
+      .offset((page - 1) * pageSize);
+    let count = this.#db.selectFrom('chat_sessions').select(({ fn }) => fn.countAll<number>().as('count'));
+    if (status !== 'all') {
+      ids = ids.where('status', '=', status);
+      count = count.where('status', '=', status);
+    }
+    const [items, total] = await Promise.all([
+      this.#summaries((query) => query.innerJoin(ids.as('page'), 'page.id', 's.session_id') as unknown as SummaryQuery),
+      this.#read(() => count.executeTakeFirstOrThrow()),
+    ]);
+    return { items, total: Number(total.count) };
+  }
+
+  async messages(sessionId: string, range: MessageRange): Promise<readonly ChatMessage[]> {
+    let query = this.#db
+      .selectFrom('chat_messages')
+      .select([...messageColumns])
+      .where('session_id', '=', sessionId)
+      .limit(range.pageSize);
+    if ('afterSeq' in range) {
+      query = query.where('seq', '>', range.afterSeq).orderBy('seq', 'asc');
+    } else {
+      query = query.orderBy('seq', 'desc');
+      if ('beforeSeq' in range) query = query.where('seq', '<', range.beforeSeq);
+      else query = query.offset((range.page - 1) * range.pageSize);
+    }
+    const rows = await this.#read(() => query.execute());
+    const found = rows.map((row) => chatMessage(row as unknown as Row));
+    return 'afterSeq' in range ? found : found.reverse();
+  }
+
+  async log(sessionId: string, afterSeq: number, limit: number): Promise<readonly SessionEvent[]> {
+    const [messages, others] = await Promise.all([
+      this.messages(sessionId, { afterSeq, pageSize: limit }),
+      this.#read(() =>
+        this.#db
+          .selectFrom('chat_events')
+          .select([...eventColumns])
+          .where('session_id', '=', sessionId)
+          .where('seq', '>', afterSeq)
+          .orderBy('seq', 'asc')
+          .limit(limit)
+          .execute(),
+      ),
+    ]);
+    const events: SessionEvent[] = messages.map((message) => ({
+      kind: 'message',
+      seq: message.seq,
+      at: message.createdAt,
+      message,
+    }));
+    for (const row of others) events.push(sessionEvent(row as unknown as Row));
+    // Two reads may see two moments: what lies behind a hole is left for the next read.
+    events.sort((a, b) => a.seq - b.seq);
+    const hole = events.findIndex((event, i) => event.seq !== (events[0]?.seq ?? 0) + i);
+    return events.slice(0, Math.min(limit, hole === -1 ? limit : hole));
+  }
+
+  async openSessionOf(userId: number): Promise<SessionSummary | null> {
+    const found = await this.#summaries((query) =>
+      query
+        .where('s.user_id', '=', userId)
+        .where('s.status', 'in', ['waiting', 'active'])
+        .orderBy('s.created_at', 'desc')
+        .orderBy('s.session_id', 'desc')
+        .limit(1),
+    );
+    return found[0] ?? null;
+  }
+
+  async reserveSession(userId: number, proposed: string): Promise<string> {
+    for (;;) {
+      try {
+        return await this.#read(() => this.#reserve(userId, proposed));
+      } catch (error) {
+        // Somebody else's first row for this user came between: look again.
+        const failure = this.#dialect.classify(error);
+        if (failure !== 'duplicate' && failure !== 'contention') throw error;
+      }
+    }
+  }
+
+  #reserve(userId: number, proposed: string): Promise<string> {
+    return this.#dialect.transaction(async (tx) => {
+      const [row] = await tx.rows(
+        `SELECT r.session_id, s.status, s.user_id FROM chat_reservations r
+         LEFT JOIN chat_sessions s ON s.session_id = r.session_id WHERE r.user_id = ?${this.#dialect.forUpdate}`,
+        [userId],
+      );
+      if (!row) {
+        await tx.insert('chat_reservations', ['user_id', 'session_id'], [[userId, proposed]]);
+        return proposed;
+      }
+      const usable = row['status'] === null || (row['status'] !== 'closed' && row['user_id'] === userId);
+      if (usable) return row['session_id'] as string;
+      await tx.run('UPDATE chat_reservations SET session_id = ? WHERE user_id = ?', [proposed, userId]);
+      return proposed;
+    });
+  }
+
+  async waiting(limit: number): Promise<readonly string[]> {
+    const rows = await this.#read(() =>
+      this.#db
+        .selectFrom('chat_sessions')
+        .select('session_id')
+        .where('status', '=', 'waiting')
+        .orderBy('waiting_since', 'asc')
+        .orderBy('created_at', 'asc')
+        .limit(limit)
+        .execute(),
+    );
+    return rows.map((row) => row.session_id);
+  }
+
+  async activeSessionsOf(adminId: number): Promise<readonly string[]> {
+    const rows = await this.#read(() =>
+      this.#db
+        .selectFrom('chat_sessions')
+        .select('session_id')
+        .where('admin_id', '=', adminId)
+        .where('status', '=', 'active')
+        .orderBy('created_at', 'asc')
+        .execute(),
+    );
+    return rows.map((row) => row.session_id);
+  }
+
+  async statusCounts(): Promise<{ waiting: number; active: number; closed: number }> {
+    const rows = await this.#read(() =>
+      this.#db
+        .selectFrom('chat_sessions')
+        .select(({ fn }) => ['status', fn.countAll<number>().as('count')])
+        .groupBy('status')
+        .execute(),
+    );
+    const counts = { waiting: 0, active: 0, closed: 0 };
+    for (const row of rows) counts[row.status] = Number(row.count);
+    return counts;
+  }
+
+  async dayFigures(from: number, to: number): Promise<DayFigures> {
+    const within = { from: toTime(from), to: toTime(to) };
+    const between = (column: 'created_at' | 'closed_at' | 'first_reply_at' | 'rated_at') =>
+      this.#db.selectFrom('chat_sessions').where(column, '>=', within.from).where(column, '<', within.to);
+    const [created, closed, answers, ratings, messages] = await this.#read(() =>
+      Promise.all([
+        between('created_at').select(({ fn }) => fn.countAll<number>().as('count')).executeTakeFirstOrThrow(),
+        between('closed_at').where('status', '=', 'closed').select(({ fn }) => fn.countAll<number>().as('count')).executeTakeFirstOrThrow(),
+        between('first_reply_at').select(['first_user_message_at', 'first_reply_at']).execute(),
+        between('rated_at').select(({ fn }) => [fn.countAll<number>().as('count'), fn.sum<number>('rating_score').as('sum')]).executeTakeFirstOrThrow(),
+        this.#db
+          .selectFrom('chat_messages')
+          .where('created_at', '>=', within.from)
+          .where('created_at', '<', within.to)
+          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .executeTakeFirstOrThrow(),
+      ]),
+    );
+    let responseMs = 0;
+    for (const row of answers) {
+      responseMs += Math.max(0, (fromTime(row.first_reply_at) ?? 0) - (fromTime(row.first_user_message_at) ?? 0));
+    }
+    return {
+      created: Number(created.count),
+      closed: Number(closed.count),
+      answered: answers.length,
+      responseMs,
+      rated: Number(ratings.count),
+      ratingSum: Number(ratings.sum ?? 0),
+      messages: Number(messages.count),
+    };
+  }
+
+  async recordOperations(operations: readonly Operation[]): Promise<void> {
+    await this.#read(() =>
+      this.#dialect.transaction((tx) => tx.insert('chat_operation_logs', operationColumns, operations.map(operationRow))),
+    );
+  }
+
+  async operations(page: number, pageSize: number): Promise<Page<Operation & { readonly id: number }>> {
+    const [rows, total] = await this.#read(() =>
+      Promise.all([
+        this.#db
+          .selectFrom('chat_operation_logs')
+          .selectAll()
+          .orderBy('id', 'desc')
+          .limit(pageSize)
+          .offset((page - 1) * pageSize)
+          .execute(),
+        this.#db
+          .selectFrom('chat_operation_logs')
+          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .executeTakeFirstOrThrow(),
+      ]),
+    );
+    const items = rows.map((row) => ({
+      id: Number(row.id),
+      adminId: row.admin_id,
+      action: row.action,
+      sessionId: row.session_id,
+      outcome: row.outcome,
+      address: row.address,
+      at: fromTime(row.created_at) ?? 0,
+    }));
+    return { items, total: Number(total.count) };
+  }
+
+  ready(): Promise<void> {
+    return this.#read(() => assertMigrated(this.#db as unknown as Kysely<never>, this.#dialect));
+  }
+
+  async close(): Promise<void> {
+    await this.#appender.idle();
+    await this.#db.destroy();
+    await this.#dialect.close();
+  }
+
+  /** Sessions with their newest message, picked by `pick`, newest message first unless `pick` orders otherwise. */
+  async #summaries(pick: (query: SummaryQuery) => SummaryQuery): Promise<SessionSummary[]> {
+    const query = this.#db
+      .selectFrom('chat_sessions as s')
+      .leftJoin('chat_messages as m', 'm.message_id', 's.last_message_id')
+      .select(sessionColumns.map((c) => `s.${c}` as const))
+      .select(messageColumns.map((c) => `m.${c} as m_${c}` as const));
+    const picked = pick(query as unknown as SummaryQuery)
+      .orderBy('s.last_message_time', 'desc')
+      .orderBy('s.session_id', 'desc');
+    const rows = (await this.#read(() => picked.execute())) as unknown as Row[];
+    return rows.map((row) => ({
+      session: sessionState(row),
+      lastMessage: row['m_message_id'] === null ? null : chatMessage(unprefixed(row)),
+    }));
+  }
+
+  /** Runs a read; a store that is away becomes the error that callers know. */
+  #read<T>(work: () => Promise<T>): Promise<T> {
+    return toldWhenAway(work, this.#dialect);
+  }
+}
+
+type SummaryQuery = SelectQueryBuilder<Tables & { s: Tables['chat_sessions'] }, 's', object>;
+
+function unprefixed(row: Row): Row {
+  return Object.fromEntries(messageColumns.map((c) => [c, row[`m_${c}`] ?? null]));
+}
+
+async function toldWhenAway<T>(work: () => Promise<T>, dialect: Dialect): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (dialect.classify(error) !== 'away') throw error;
+    throw new ChatError('UNAVAILABLE', { retryAfterMs: 1_000, cause: error });
+  }
+}
+
+/** The roster with the same word for a store that is away. */
+function guarded(roster: SqlRoster, dialect: Dialect): Roster {
+  const guard =
+    <A extends unknown[], R>(method: (...args: A) => Promise<R>) =>
+    (...args: A): Promise<R> =>
+      toldWhenAway(() => method.apply(roster, args), dialect);
+  return {
+    online: guard(roster.online),
+    offline: guard(roster.offline),
+    renew: guard(roster.renew),
+    expire: guard(roster.expire),
+    overdue: guard(roster.overdue),
+    settled: guard(roster.settled),
+    onlineAdmins: guard(roster.onlineAdmins),
+  };
+}
