@@ -17,7 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['packages/*/test/**/*.test.ts', 'conformance/**/*.test.ts'],
+          include: ['packages/*/test/**/*.test.ts', 'conformance/**/*.test.ts', 'testing/**/*.test.ts'],
           globalSetup: ['testing/global-setup.ts'],
           // Real servers on real sockets: two files at a time, in processes of their own.
           pool: 'forks',

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tie } from './run-folder.ts';
 
@@ -122,8 +123,12 @@ export class ServerProcess {
   }
 
   /** SIGSTOP: its sockets stay open, and nothing answers. */
-  pause(): void {
-    this.#child?.kill('SIGSTOP');
+  async pause(): Promise<void> {
+    const { pid } = this;
+    if (pid === undefined) return;
+    process.kill(pid, 'SIGSTOP');
+    // The signal is sent at once, but each thread stops when it comes to see it.
+    while (this.pid === pid && !stands(pid)) await sleep(1);
   }
 
   /** SIGCONT. */
@@ -134,6 +139,21 @@ export class ServerProcess {
   /** The last of the output, for error messages. */
   tail(): string {
     return this.#output.split('\n').slice(-40).join('\n');
+  }
+}
+
+/** Whether all threads of a process have been stopped. */
+function stands(pid: number): boolean {
+  if (process.platform !== 'linux') return true;
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => {
+      const status = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+      // The program's name is in parentheses and may hold anything; the state follows it.
+      return status.slice(status.lastIndexOf(')') + 2).startsWith('T');
+    });
+  } catch {
+    // A thread, or the process, ended while it was looked at.
+    return false;
   }
 }
 

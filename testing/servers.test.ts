@@ -82,7 +82,7 @@ for (const { service, title, open, start } of sqlServers) {
 
       test('answers nothing while paused', async () => {
         const connection = await createConnection((await server.createDatabase()).url);
-        server.pause();
+        await server.pause();
         let answered = false;
         const answer = connection.query('SELECT 1 AS one').then(([rows]) => {
           answered = true;

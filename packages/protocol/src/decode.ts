@@ -1,6 +1,7 @@
 import { invalid } from './errors.ts';
 import { checkContent, checkText, checker, parseJson } from './faults.ts';
-import { type ClientFrame, clientFrames } from './frames.ts';
+import { type ClientFrame, clientFrames } from './frame-table.ts';
+import type { SendMessageFrame } from './frames.ts';
 
 const checks = new Map(Object.entries(clientFrames).map(([type, schema]) => [type, checker(schema)]));
 
@@ -29,13 +30,17 @@ export function decodeFrame(text: string, marks: FrameMarks = {}): ClientFrame {
   }
   check(value);
   const frame = value as ClientFrame;
-  checkContent(frame.data.content, 'data.content');
-  for (const [i, attachment] of (frame.data.attachments ?? []).entries()) {
+  if (frame.type === 'send_message') checkTexts(frame);
+  return frame;
+}
+
+function checkTexts({ data }: SendMessageFrame): void {
+  checkContent(data.content, 'data.content');
+  for (const [i, attachment] of (data.attachments ?? []).entries()) {
     for (const [key, part] of Object.entries(attachment)) {
       if (typeof part === 'string') checkText(part, `data.attachments.${i}.${key}`);
     }
   }
-  return frame;
 }
 
 function readMarks(value: Record<string, unknown>, marks: FrameMarks): void {

@@ -1,10 +1,10 @@
 import Type from 'typebox';
-import { AccountId, Attachment, ClientMessageId, MessageId, MessageType, SenderType, SentMessageType, Seq, SessionId, SessionStatus, Time } from './entities.ts';
+import { AccountId, Attachment, ClientMessageId, MessageId, MessageStatus, MessageType, SenderType, SentMessageType, Seq, SessionId, SessionStatus, Time } from './entities.ts';
 import { limits } from './limits.ts';
 
 /** Schemas of the WebSocket frames. Client frames are checked against theirs; server frames are typed by them. */
 
-const RequestId = Type.Optional(
+export const RequestId = Type.Optional(
   Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Integer()], {
     description: "The client's own mark, echoed in the reply",
   }),
@@ -29,12 +29,6 @@ export const SendMessageFrame = Type.Object({
 });
 export type SendMessageFrame = Type.Static<typeof SendMessageFrame>;
 
-/** Every frame that a client may send, by its type. */
-export const clientFrames = {
-  send_message: SendMessageFrame,
-} as const;
-export type ClientFrame = SendMessageFrame;
-
 /** A chat message as the document's frames carry it, plus `seq`. */
 export const FrameMessage = Type.Object({
   messageId: MessageId,
@@ -44,7 +38,7 @@ export const FrameMessage = Type.Object({
   messageType: MessageType,
   createdAt: Time,
   seq: Seq,
-  status: Type.Literal('sent'),
+  status: MessageStatus,
   attachments: Type.Array(Type.Unknown()),
   clientMessageId: Type.Optional(Type.String()),
 });
@@ -81,6 +75,7 @@ export const MessageAckFrame = Type.Object({
     status: Type.Literal('sent'),
     timestamp: Time,
     duplicate: Type.Optional(Type.Boolean()),
+    requestId: RequestId,
   }),
 });
 
@@ -97,17 +92,6 @@ export const ErrorFrame = Type.Object({
     sessionId: Type.Optional(Type.String()),
   }),
 });
-
-/** Every frame that the server may send, by its type. */
-export const serverFrames = {
-  new_user_message: NewUserMessageFrame,
-  new_admin_message: NewAdminMessageFrame,
-  session_status_changed: SessionStatusChangedFrame,
-  message_ack: MessageAckFrame,
-  error: ErrorFrame,
-} as const;
-export type ServerFrameType = keyof typeof serverFrames;
-export type ServerFrame = { [T in ServerFrameType]: Type.Static<(typeof serverFrames)[T]> }[ServerFrameType];
 
 /**
  * Close codes with advice (RFC 6455 section 7.4; 4000–4999 are private): whether to come back, and with what.

@@ -14,6 +14,8 @@ export const limits = {
   /** Keys of all objects of one frame or body together. */
   jsonKeys: 256,
   attachments: 10,
+  /** Sessions of one `resume`. */
+  resumeSessions: 200,
   nicknameCharacters: 100,
   avatarCharacters: 1_000,
   ratingCommentCharacters: 1_000,

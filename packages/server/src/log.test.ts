@@ -31,8 +31,8 @@ describe('secrets', () => {
     ['a header', 'opaque-canary', (log) => log.info({ req: { headers: { authorization: 'Basic opaque-canary' } } })],
     ['a cookie', 'opaque-canary', (log) => log.info({ headers: { cookie: 'a=opaque-canary' } })],
     ['a subprotocol', 'opaque', (log) => log.info({ headers: { 'sec-websocket-protocol': 'bearer, opaque' } })],
-    ['a message', 'canary', (log) => log.info(`got bearer token ${JWT} from somebody`.replace('c2lnbmF0dXJl', 'canary'))],
-    ['a JWT anywhere', 'c2lnbmF0', (log) => log.info({ a: { b: { c: { d: [{ e: `x${' '}${JWT}` }] } } } })],
+    ['a message', 'c2lnbmF0', (log) => log.info(`got ${JWT} from somebody`)],
+    ['a JWT anywhere', 'c2lnbmF0', (log) => log.info({ a: { b: { c: { d: [{ e: `x ${JWT}` }] } } } })],
     ['a cut JWT', 'eyJ1c2Vy', (log) => log.info(JWT.slice(0, 60))],
     ['an opaque token in a URL', 'canary-123', (log) => log.info({ url: '/chat?type=admin&token=canary-123&x=1' })],
     ['a Bearer header in a text', 'canary', (log) => log.info('Authorization: Bearer canary-0123456789-0123')],
@@ -42,18 +42,20 @@ describe('secrets', () => {
     ['an unencoded password', 'hunt', (log) => log.error(new Error('mysql://root:hunt/er@2"x@db:3306/chat'))],
     ['a child', 'hunter2', (log) => log.child({ db: 'redis://u:hunter2@h' }).warn('x')],
     ['an http address', 'hunter2', (log) => log.warn('GET https://u:hunter2@idp.example/jwks failed')],
-    [
-      "a driver's properties",
-      'said in confidence',
-      (log) => log.error(Object.assign(new Error('ER_DUP'), { sql: "INSERT 'said in confidence'", code: 'ER_DUP' })),
-    ],
     ['a private key', 'MIIcanary', (log) => log.error('-----BEGIN PRIVATE KEY-----\nMIIcanary\n-----END PRIVATE KEY-----')],
   ];
   test.for(cases)('in %s are masked', ([, secret, act]) => {
     const { text, record } = written(act);
-    expect(text).toContain('***'.slice(0, text.includes('ER_DUP') ? 0 : 3));
+    expect(text).toContain('***');
     expect(text).not.toContain(secret);
     expect(record['level']).toBeDefined();
+  });
+
+  test("of a driver's error the SQL and its values are left out", () => {
+    const error = Object.assign(new Error('duplicate'), { sql: "INSERT 'said in confidence'", code: 'ER_DUP_ENTRY' });
+    const { text, record } = written((log) => log.error(error));
+    expect(text).not.toContain('confidence');
+    expect(record['err']).toMatchObject({ code: 'ER_DUP_ENTRY' });
   });
 
   test('harmless text stays as it is', () => {
@@ -66,7 +68,7 @@ describe('secrets', () => {
     for (const text of texts) expect(written((log) => log.info(text)).record['msg']).toBe(text);
   });
 
-  test('a long hostile line is masked in linear time', () => {
+  test('a long hostile line costs little', () => {
     for (const part of ['eyJaaaaaaaa.', 'mysql://', '://a:', '?token=', 'Bearer ', '-----BEGIN ']) {
       const began = performance.now();
       written((log) => log.info(part.repeat(20_000)));

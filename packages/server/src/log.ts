@@ -14,15 +14,18 @@ const SECRET_FIELDS = [
   'token',
 ];
 
-/** What a secret looks like inside a text, as it stands in a line of JSON. Each pattern runs in linear time. */
+/**
+ * What a secret looks like inside a text, as it stands in a line of JSON. Lengths are bounded: a hostile line must
+ * not cost more than its length is worth.
+ */
 const SECRETS: readonly (readonly [RegExp, string])[] = [
   // A JWT, or as much of one as is there: its first part always starts with {" in base64url.
   [/\bey[JA][\w-]{8,}(?:\.[\w-]*)*/g, '***'],
   [/([?&](?:access_)?token=)[^&\s"\\]+/gi, '$1***'],
   [/\b(Bearer(?:,?\s+|,|%20|\+))[\w.~+/=-]{16,}/gi, '$1***'],
   // User and password in a connection string. One that a user forgot to encode may hold / and @: up to the last @.
-  [/\b(mysql|mariadb|rediss?|postgres(?:ql)?|mongodb(?:\+srv)?|amqps?):\/\/(?:[^\s"\\]|\\["\\/])*@/gi, '$1://***@'],
-  [/(:\/\/)[^\s"\\/?#@]*@/g, '$1***@'],
+  [/\b(mysql|mariadb|rediss?|postgres(?:ql)?|mongodb(?:\+srv)?|amqps?):\/\/(?:[^\s"\\]|\\["\\/]){0,500}@/gi, '$1://***@'],
+  [/(:\/\/)[^\s"\\/?#@]{1,500}@/g, '$1***@'],
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[^"]*/g, '***'],
 ];
 

@@ -1,4 +1,5 @@
 import type { Command, Operation, Outcome } from './command.ts';
+import type { Receipt, ReceiptResult } from './receipts.ts';
 import type { Actor, ChatMessage, Identity, SessionEvent, SessionState } from './session.ts';
 
 /** What the rules need from the world. Each port has two real implementations, or one and a clock of the tests. */
@@ -28,6 +29,19 @@ export type MessageRange =
   | { readonly beforeSeq: number; readonly pageSize: number }
   | { readonly afterSeq: number; readonly pageSize: number };
 
+/** A place in a session's log: everything up to `afterSeq` is known already. */
+export interface LogPlace {
+  readonly sessionId: string;
+  readonly afterSeq: number;
+}
+
+/** A session, and the next stretch of its log after a place. */
+export interface CaughtUp {
+  readonly session: SessionState;
+  readonly events: readonly SessionEvent[];
+  readonly receipts: readonly Receipt[];
+}
+
 /** What happened between two moments (milliseconds UTC, `from` included, `to` not). */
 export interface DayFigures {
   readonly created: number;
@@ -53,6 +67,17 @@ export interface Store {
   messages(sessionId: string, range: MessageRange): Promise<readonly ChatMessage[]>;
   /** The session's events with `afterSeq < seq`, in order, at most `limit`. */
   log(sessionId: string, afterSeq: number, limit: number): Promise<readonly SessionEvent[]>;
+
+  /** Many sessions with the next stretch of their logs, in few queries; null where no session has the id. */
+  logs(places: readonly LogPlace[]): Promise<readonly (CaughtUp | null)[]>;
+  /** The newest seq of each session that exists. */
+  heads(sessionIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Sessions that are open, or in which something was said or that were closed since a moment. */
+  inbox(since: number | null): Promise<readonly SessionState[]>;
+  /** Sessions changed within the last `ms`, by the store's clock. */
+  changedWithin(ms: number): Promise<readonly SessionState[]>;
+  /** Moves readers' positions on, and their messages' status with them. */
+  storeReceipts(receipts: readonly Receipt[]): Promise<readonly ReceiptResult[]>;
 
   /** The user's newest session that is not closed. */
   openSessionOf(userId: number): Promise<SessionSummary | null>;
@@ -110,6 +135,8 @@ export interface Hint {
   readonly events: readonly SessionEvent[];
   /** The connection that caused it, on whatever node: it has its ack and needs no copy. */
   readonly origin: string | null;
+  /** A reader's new positions. Not part of the log: comes without events. */
+  readonly receipt?: Receipt & { readonly kind: 'delivered' | 'read'; readonly at: number };
 }
 
 /** Carries hints between nodes. May lose, double or delay them; must not block and must not throw. */

@@ -82,6 +82,11 @@ export class LocalPresence implements Presence {
     bus.announce([...this.#entries.user.keys()], true);
   }
 
+  /** Resolves when the store knows of every coming and going so far. */
+  async settle(): Promise<void> {
+    for (const [id, entry] of this.#entries.admin) await this.#tell(id, entry);
+  }
+
   /** Brings the store to the truth: connected or not. */
   async #tell(id: number, entry: Entry): Promise<void> {
     while (entry.telling || entry.told !== entry.connections > 0) {

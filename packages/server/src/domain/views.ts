@@ -1,6 +1,6 @@
-import type { FrameMessage, Message, Pagination, Session, UserInfo } from '@switchboard/protocol';
+import type { FrameMessage, LogEvent, Message, Pagination, Session, UserInfo } from '@switchboard/protocol';
 import type { SessionSummary } from './ports.ts';
-import type { ChatMessage, Identity } from './session.ts';
+import type { ChatMessage, Identity, SessionEvent } from './session.ts';
 
 /** How the rules' nouns look from outside: the shapes of the requirements document, times as ISO 8601 UTC. */
 
@@ -71,7 +71,7 @@ export function frameMessage(message: ChatMessage): FrameMessage {
     messageType: message.messageType,
     createdAt: iso(message.createdAt),
     seq: message.seq,
-    status: 'sent',
+    status: message.status,
     attachments: [...message.attachments],
     ...(message.clientMessageId === null ? {} : { clientMessageId: message.clientMessageId }),
   };
@@ -80,4 +80,18 @@ export function frameMessage(message: ChatMessage): FrameMessage {
 export function pagination(page: number, pageSize: number, total: number): Pagination {
   const totalPages = Math.ceil(total / pageSize);
   return { currentPage: page, totalPages, hasMore: page < totalPages };
+}
+
+/** An event of a session's log as clients read it. */
+export function logEvent(event: SessionEvent): LogEvent {
+  const { seq } = event;
+  const at = iso(event.at);
+  switch (event.kind) {
+    case 'message':
+      return { kind: 'message', seq, at, message: frameMessage(event.message) };
+    case 'status':
+      return { kind: 'status', seq, at, by: event.by, reason: event.reason, status: event.status, adminId: event.adminId };
+    case 'rating':
+      return { kind: 'rating', seq, at, by: event.by, score: event.score, comment: event.comment };
+  }
 }

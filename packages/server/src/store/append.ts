@@ -3,7 +3,7 @@ import { pickAdmin } from '../domain/assignment.ts';
 import { idempotencyConflict } from '../domain/chat.ts';
 import type { Command, MessageCommand, Operation, Outcome } from '../domain/command.ts';
 import { assignTo, decide, type Decision, seeksAdmin } from '../domain/decide.ts';
-import type { Appended, Clock } from '../domain/ports.ts';
+import type { Appended } from '../domain/ports.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
 import { type Dialect, marks, type Transaction, type Value } from './dialect.ts';
 import { lockCandidates, noteWorkChanged } from './roster.ts';
@@ -19,7 +19,6 @@ interface Entry {
 
 export interface AppendParts {
   readonly dialect: Dialect;
-  readonly clock: Clock;
   /** Active sessions that automatic assignment gives one admin at most. */
   readonly capacity: number;
   /** Told after each commit: how many commands it carried, and how long it took in seconds. */
@@ -262,16 +261,16 @@ class Batch {
   }
 
   async write(): Promise<void> {
-    const { clock, dialect } = this.#parts;
-    const now = clock.now();
+    const { dialect } = this.#parts;
     const rows = { opened: [] as Value[][], changed: [] as Value[][] };
     for (const id of this.#touched) {
-      const row = sessionRow(this.#sessions.get(id) as SessionState, now);
+      const row = sessionRow(this.#sessions.get(id) as SessionState);
       (this.#stored.has(id) ? rows.changed : rows.opened).push(row);
     }
     // An opened session is a plain INSERT: had another node opened it meanwhile, overwriting would be theft.
     await this.#tx.insert('chat_sessions', sessionColumns, rows.opened);
-    await this.#tx.insert('chat_sessions', sessionColumns, rows.changed, dialect.overwrite('session_id', changingSessionColumns));
+    const change = `${dialect.overwrite('session_id', changingSessionColumns)}, updated_at=${dialect.now()}`;
+    await this.#tx.insert('chat_sessions', sessionColumns, rows.changed, change);
     const messages: Value[][] = [];
     const events: Value[][] = [];
     for (const { sessionId, event } of this.#newEvents()) {

@@ -124,6 +124,15 @@ const ownTables = [
     expires_at TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
     PRIMARY KEY (admin_id, node_id)
   )`,
+  `CREATE TABLE IF NOT EXISTS chat_receipts (
+    session_id VARCHAR(100) NOT NULL,
+    reader_type ENUM('user', 'admin') NOT NULL,
+    reader_id INT NOT NULL,
+    delivered_seq BIGINT NOT NULL,
+    read_seq BIGINT NOT NULL,
+    PRIMARY KEY (session_id, reader_type, reader_id),
+    FOREIGN KEY (session_id) REFERENCES chat_sessions(session_id)
+  )`,
   `CREATE TABLE IF NOT EXISTS chat_reservations (
     user_id INT PRIMARY KEY,
     session_id VARCHAR(100) NOT NULL
@@ -204,6 +213,8 @@ async function ownIndexes(db: Kysely<unknown>): Promise<void> {
     idx_closed_at: '(closed_at)',
     idx_first_reply_at: '(first_reply_at)',
     idx_rated_at: '(rated_at)',
+    // For nodes that look for what a lost hint did not tell them.
+    idx_updated_at: '(updated_at)',
   });
   await addMissing(db, 'chat_messages', 'UNIQUE INDEX', {
     uq_session_seq: '(session_id, seq)',

@@ -2,6 +2,7 @@ import type { Candidate } from '../domain/assignment.ts';
 import type { Roster } from '../domain/ports.ts';
 import type { Identity } from '../domain/session.ts';
 import { type Dialect, fromTime, marks, toTime, type Transaction } from './dialect.ts';
+import { patiently } from './patiently.ts';
 
 /** How long a lease lasts without renewal. Renewed every third of it. */
 export const LEASE_MS = 15_000;
@@ -113,16 +114,8 @@ export class SqlRoster implements Roster {
     );
   }
 
-  /** A transaction that is tried again when it met another one. */
-  async #settle<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#dialect.transaction(work);
-      } catch (error) {
-        const failure = this.#dialect.classify(error);
-        if (attempt >= 8 || (failure !== 'contention' && failure !== 'duplicate')) throw error;
-      }
-    }
+  #settle<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return patiently(this.#dialect, () => this.#dialect.transaction(work));
   }
 }
 

@@ -4,8 +4,9 @@ import { fromTime, type Row, toTime, type Value } from './dialect.ts';
 
 /** Between rows and the rules' nouns, both ways. Every column of a hot table is named here and nowhere else. */
 
+/** Without `updated_at`, which the database keeps by its own clock. */
 export const sessionColumns = [
-  'session_id', 'user_id', 'admin_id', 'status', 'created_at', 'updated_at', 'last_message_time', 'message_count',
+  'session_id', 'user_id', 'admin_id', 'status', 'created_at', 'last_message_time', 'message_count',
   'user_nickname', 'user_avatar', 'last_admin_id', 'last_message_id', 'last_seq', 'waiting_since', 'closed_at',
   'first_user_message_at', 'first_reply_at', 'rating_score', 'rating_comment', 'rated_at',
 ] as const;
@@ -14,14 +15,13 @@ export const sessionColumns = [
 const FIXED = new Set<string>(['session_id', 'user_id', 'created_at']);
 export const changingSessionColumns: readonly string[] = sessionColumns.filter((c) => !FIXED.has(c));
 
-export function sessionRow(session: SessionState, now: number): Value[] {
+export function sessionRow(session: SessionState): Value[] {
   return [
     session.sessionId,
     session.userId,
     session.adminId,
     session.status,
     toTime(session.createdAt),
-    toTime(now),
     timeOrNull(session.lastMessageTime),
     session.messageCount,
     session.nickname,

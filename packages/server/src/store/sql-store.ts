@@ -2,15 +2,19 @@ import { ChatError } from '@switchboard/protocol';
 import { Kysely, type SelectQueryBuilder } from 'kysely';
 import type { Command, Operation } from '../domain/command.ts';
 import type {
-  Appended, Clock, DayFigures, MessageRange, Page, Roster, SessionSummary, Store,
+  Appended, CaughtUp, DayFigures, LogPlace, MessageRange, Page, Roster, SessionSummary, Store,
 } from '../domain/ports.ts';
+import type { Receipt, ReceiptResult } from '../domain/receipts.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
 import { Appender, type AppendParts } from './append.ts';
 import { type Dialect, fromTime, type Row, toTime } from './dialect.ts';
+import { readLog, readLogs } from './log-reads.ts';
 import { assertMigrated, migrate } from './migrate.ts';
+import { patiently } from './patiently.ts';
+import { storeReceipts } from './receipts.ts';
 import { SqlRoster } from './roster.ts';
 import {
-  chatMessage, eventColumns, messageColumns, operationColumns, operationRow, sessionColumns, sessionEvent, sessionState,
+  chatMessage, messageColumns, operationColumns, operationRow, sessionColumns, sessionState,
 } from './rows.ts';
 import type { Tables } from './tables.ts';
 
@@ -21,10 +25,10 @@ export class SqlStore implements Store {
   readonly #db: Kysely<Tables>;
   readonly #appender: Appender;
 
-  constructor(parts: { dialect: Dialect; clock: Clock; capacity: number; onCommit?: AppendParts['onCommit'] }) {
+  constructor(parts: AppendParts) {
     this.#dialect = parts.dialect;
     this.#db = new Kysely<Tables>({ dialect: parts.dialect.kysely });
-    this.#appender = new Appender(parts as AppendParts);
+    this.#appender = new Appender(parts);
     this.roster = guarded(new SqlRoster(parts.dialect), parts.dialect);
   }
 
@@ -85,31 +89,45 @@ export class SqlStore implements Store {
     return 'afterSeq' in range ? found : found.reverse();
   }
 
-  async log(sessionId: string, afterSeq: number, limit: number): Promise<readonly SessionEvent[]> {
-    const [messages, others] = await Promise.all([
-      this.messages(sessionId, { afterSeq, pageSize: limit }),
-      this.#read(() =>
-        this.#db
-          .selectFrom('chat_events')
-          .select([...eventColumns])
-          .where('session_id', '=', sessionId)
-          .where('seq', '>', afterSeq)
-          .orderBy('seq', 'asc')
-          .limit(limit)
-          .execute(),
+  log(sessionId: string, afterSeq: number, limit: number): Promise<readonly SessionEvent[]> {
+    return this.#read(() => readLog(this.#dialect, { sessionId, afterSeq }, limit));
+  }
+
+  logs(places: readonly LogPlace[]): Promise<readonly (CaughtUp | null)[]> {
+    return this.#read(() => readLogs(this.#dialect, places));
+  }
+
+  async heads(sessionIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (sessionIds.length === 0) return new Map();
+    const query = this.#db.selectFrom('chat_sessions').select(['session_id', 'last_seq']).where('session_id', 'in', sessionIds);
+    const rows = await this.#read(() => query.execute());
+    return new Map(rows.map((row) => [row.session_id, Number(row.last_seq)]));
+  }
+
+  async inbox(since: number | null): Promise<readonly SessionState[]> {
+    const sessions = this.#db.selectFrom('chat_sessions').select([...sessionColumns]);
+    // One index for each reason: an OR over them would read the whole table.
+    let query = sessions.where('status', 'in', ['waiting', 'active']);
+    if (since !== null) {
+      query = query
+        .union(sessions.where('last_message_time', '>=', toTime(since)))
+        .union(sessions.where('closed_at', '>=', toTime(since)));
+    }
+    const rows = await this.#read(() => query.execute());
+    return rows.map((row) => sessionState(row as unknown as Row));
+  }
+
+  async changedWithin(ms: number): Promise<readonly SessionState[]> {
+    const rows = await this.#read(() =>
+      this.#dialect.transaction((tx) =>
+        tx.rows(`SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE updated_at >= ${this.#dialect.now(-ms)}`, []),
       ),
-    ]);
-    const events: SessionEvent[] = messages.map((message) => ({
-      kind: 'message',
-      seq: message.seq,
-      at: message.createdAt,
-      message,
-    }));
-    for (const row of others) events.push(sessionEvent(row as unknown as Row));
-    // Two reads may see two moments: what lies behind a hole is left for the next read.
-    events.sort((a, b) => a.seq - b.seq);
-    const hole = events.findIndex((event, i) => event.seq !== (events[0]?.seq ?? 0) + i);
-    return events.slice(0, Math.min(limit, hole === -1 ? limit : hole));
+    );
+    return rows.map(sessionState);
+  }
+
+  async storeReceipts(receipts: readonly Receipt[]): Promise<readonly ReceiptResult[]> {
+    return this.#read(() => patiently(this.#dialect, () => storeReceipts(this.#dialect, receipts)));
   }
 
   async openSessionOf(userId: number): Promise<SessionSummary | null> {
@@ -124,16 +142,8 @@ export class SqlStore implements Store {
     return found[0] ?? null;
   }
 
-  async reserveSession(userId: number, proposed: string): Promise<string> {
-    for (;;) {
-      try {
-        return await this.#read(() => this.#reserve(userId, proposed));
-      } catch (error) {
-        // Somebody else's first row for this user came between: look again.
-        const failure = this.#dialect.classify(error);
-        if (failure !== 'duplicate' && failure !== 'contention') throw error;
-      }
-    }
+  reserveSession(userId: number, proposed: string): Promise<string> {
+    return this.#read(() => patiently(this.#dialect, () => this.#reserve(userId, proposed)));
   }
 
   #reserve(userId: number, proposed: string): Promise<string> {

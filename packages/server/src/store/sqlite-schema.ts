@@ -79,7 +79,7 @@ const firstTables = [
     admin_id INTEGER PRIMARY KEY NOT NULL,
     nickname TEXT NOT NULL,
     avatar TEXT NOT NULL,
-    idle_since TEXT NOT NULL,
+    idle_since TEXT NOT NULL DEFAULT ${NOW},
     release_at TEXT NULL
   )`,
   'CREATE INDEX idx_release_at ON chat_admins (release_at)',
@@ -88,6 +88,14 @@ const firstTables = [
     node_id VARCHAR(64) NOT NULL,
     expires_at TEXT NOT NULL,
     PRIMARY KEY (admin_id, node_id)
+  ) WITHOUT ROWID`,
+  `CREATE TABLE chat_receipts (
+    session_id VARCHAR(100) NOT NULL REFERENCES chat_sessions(session_id),
+    reader_type TEXT NOT NULL CHECK (reader_type IN ('user', 'admin')),
+    reader_id INT NOT NULL,
+    delivered_seq BIGINT NOT NULL,
+    read_seq BIGINT NOT NULL,
+    PRIMARY KEY (session_id, reader_type, reader_id)
   ) WITHOUT ROWID`,
   'CREATE TABLE chat_reservations (user_id INTEGER PRIMARY KEY NOT NULL, session_id VARCHAR(100) NOT NULL)',
   `CREATE TABLE chat_operation_logs (

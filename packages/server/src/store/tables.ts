@@ -7,6 +7,7 @@ export interface Tables {
   chat_events: EventsTable;
   chat_admins: AdminsTable;
   chat_admin_leases: LeasesTable;
+  chat_receipts: ReceiptsTable;
   chat_reservations: ReservationsTable;
   chat_operation_logs: OperationsTable;
 }
@@ -77,6 +78,15 @@ export interface LeasesTable {
   admin_id: number;
   node_id: string;
   expires_at: string;
+}
+
+/** How far messages have reached one reader of a session; `read_seq <= delivered_seq <= last_seq`. */
+export interface ReceiptsTable {
+  session_id: string;
+  reader_type: 'user' | 'admin';
+  reader_id: number;
+  delivered_seq: number;
+  read_seq: number;
 }
 
 /** The id under which a user's next session opens. */

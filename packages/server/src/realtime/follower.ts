@@ -1,0 +1,139 @@
+import { ChatError, errorBody, invalid } from '@switchboard/protocol';
+import type { Following } from '../domain/following.ts';
+import type { LogPlace } from '../domain/ports.ts';
+import type { Connection } from './connection.ts';
+import type { FrameWriter } from './frames.ts';
+
+/** One session being caught up with: what happens live meanwhile is kept until the log has been read. */
+interface CatchUp {
+  readonly live: { readonly seq: number; readonly text: string }[];
+  /** More happened live than is worth keeping: it is read from the log instead. */
+  overrun: boolean;
+}
+
+export interface FollowerParts {
+  readonly connection: Connection;
+  readonly following: Following;
+  readonly frames: FrameWriter;
+  readonly onError: (error: unknown) => void;
+}
+
+const SESSIONS = 2_000;
+const LIVE_KEPT = 500;
+
+/**
+ * What a connection that said `hello` follows, and how far its catching up is. A session is caught up with in this
+ * order, or something could fall between: keep what happens live → read the log → send what was kept.
+ */
+export class Follower {
+  readonly #parts: FollowerParts;
+  readonly #catchUps = new Map<string, CatchUp>();
+  readonly #sessions = new Set<string>();
+
+  constructor(parts: FollowerParts) {
+    this.#parts = parts;
+  }
+
+  get sessions(): ReadonlySet<string> {
+    return this.#sessions;
+  }
+
+  follows(sessionId: string): boolean {
+    return this.#sessions.has(sessionId);
+  }
+
+  /** Keeps a live frame of a session that is being caught up with. @returns false when it is to be sent at once */
+  keep(sessionId: string, seq: number, text: string): boolean {
+    const catchUp = this.#catchUps.get(sessionId);
+    if (!catchUp) return false;
+    if (catchUp.live.length < LIVE_KEPT) catchUp.live.push({ seq, text });
+    else catchUp.overrun = true;
+    return true;
+  }
+
+  /**
+   * Begins to follow a session from a place on. What cannot be followed is answered with an `error`.
+   * @returns whether it is followed, from this moment on
+   */
+  resume(place: LogPlace, requestId: string | number | undefined): boolean {
+    const { connection, frames } = this.#parts;
+    const { sessionId } = place;
+    if (!this.#sessions.has(sessionId) && this.#sessions.size >= SESSIONS) {
+      const error = invalid('data.sessions', `cannot follow more than ${SESSIONS} sessions`, `最多同时关注 ${SESSIONS} 个会话`);
+      connection.send(frames.error(errorBody(error, connection.language), { sessionId, ...(requestId === undefined ? {} : { requestId }) }));
+      return false;
+    }
+    const catchUp: CatchUp = { live: [], overrun: false };
+    this.#sessions.add(sessionId);
+    this.#catchUps.set(sessionId, catchUp);
+    void this.#catchUp(catchUp, place, requestId);
+    return true;
+  }
+
+  unfollow(sessionId: string): void {
+    this.#sessions.delete(sessionId);
+    this.#catchUps.delete(sessionId);
+  }
+
+  async #catchUp(catchUp: CatchUp, place: LogPlace, requestId: string | number | undefined): Promise<void> {
+    const { connection, frames, onError } = this.#parts;
+    const { sessionId } = place;
+    try {
+      await this.#readOn(catchUp, place, requestId);
+    } catch (error) {
+      if (this.#catchUps.get(sessionId) !== catchUp) return;
+      // Not followed: the client is told, and asks again if that can help.
+      this.unfollow(sessionId);
+      onError(error);
+      const marks = { sessionId, ...(requestId === undefined ? {} : { requestId }) };
+      connection.send(frames.error(errorBody(error, connection.language), marks));
+    }
+  }
+
+  async #readOn(catchUp: CatchUp, place: LogPlace, requestId: string | number | undefined): Promise<void> {
+    const { connection, following, frames } = this.#parts;
+    const { sessionId } = place;
+    let after = place.afterSeq;
+    for (;;) {
+      const { session, events, receipts } = await following.read(connection.caller, { sessionId, afterSeq: after });
+      // A newer `resume`, an `unfollow`, or the end of the connection has overtaken this one.
+      if (this.#catchUps.get(sessionId) !== catchUp || connection.closing) return;
+      const reset = after > session.lastSeq;
+      if (events.length > 0) connection.send(frames.sessionEvents(sessionId, events));
+      after = events.at(-1)?.seq ?? after;
+      if (!reset && (after < session.lastSeq || catchUp.overrun)) {
+        if (catchUp.overrun && after >= session.lastSeq) {
+          catchUp.live.length = 0;
+          catchUp.overrun = false;
+        }
+        if (events.length === 0 && after < session.lastSeq) throw new ChatError('UNAVAILABLE', { retryAfterMs: 1_000 });
+        await connection.drained();
+        continue;
+      }
+      this.#catchUps.delete(sessionId);
+      // A client that is ahead of the log holds another log's events (a restored backup): never a silent part.
+      let upToSeq = reset ? session.lastSeq : after;
+      for (const { seq, text } of catchUp.live) {
+        if (seq <= after && !reset) continue;
+        connection.send(text);
+        if (seq === upToSeq + 1) upToSeq = seq;
+      }
+      connection.send(
+        frames.other({
+          type: 'resumed',
+          ...(requestId === undefined ? {} : { requestId }),
+          data: {
+            sessionId,
+            complete: !reset,
+            reset,
+            upToSeq,
+            status: session.status,
+            adminId: session.adminId,
+            receipts: receipts.map(({ sessionId: _, ...receipt }) => receipt),
+          },
+        }),
+      );
+      return;
+    }
+  }
+}
