@@ -4,13 +4,22 @@ import { openMariadb } from '../testing/mariadb.ts';
 import { openMysql } from '../testing/real-mysql.ts';
 import { describeWith } from '../testing/requires.ts';
 import type { SqlServer } from '../testing/sql-server.ts';
-import { startSwitchboard } from '../testing/switchboard.ts';
+import { runSwitchboard, startSwitchboard } from '../testing/switchboard.ts';
 import type { Switchboard, SwitchboardOptions } from '../testing/switchboard.ts';
 import { House } from './house.ts';
 
+/** `SWITCHBOARD_ENTRY` names the `main.js` of another build to judge, such as an earlier version's. */
+const entry = process.env['SWITCHBOARD_ENTRY'];
+const judged = entry === undefined ? {} : { entry };
+
 /** A server without rate limits: tests are in a hurry. */
 export function boot(options: SwitchboardOptions = {}): Promise<Switchboard> {
-  return startSwitchboard({ ...options, env: { RATE_LIMIT: 'off', ...options.env } });
+  return startSwitchboard({ ...judged, ...options, env: { RATE_LIMIT: 'off', ...options.env } });
+}
+
+/** A server that is to end by itself. */
+export function runToEnd(options: SwitchboardOptions = {}): ReturnType<typeof runSwitchboard> {
+  return runSwitchboard({ ...judged, ...options });
 }
 
 /** A server for the one test that runs. */

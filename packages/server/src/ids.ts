@@ -51,3 +51,8 @@ export function nodeId(): string {
 export function newSecret(): string {
   return randomBytes(32).toString('base64url');
 }
+
+/** A secret for signing tokens: 384 random bits. */
+export function randomSecret(): string {
+  return randomBytes(48).toString('base64url');
+}

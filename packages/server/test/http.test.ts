@@ -305,6 +305,55 @@ test('no token is in the log', () => {
   for (const token of [admin, user]) expect(server.stdout).not.toContain(token.split('.')[2]);
 });
 
+test('a flood is told to wait, does not touch others, and leaves one row a second in the operation log', async () => {
+  const on = await startSwitchboard({ env: { RATE_LIMIT: 'requests=5/20' } });
+  try {
+    const flooder = on.token({ userId: 50, roles: ['admin'] });
+    const flood = await Promise.all(Array.from({ length: 60 }, () => ask(`${ADMIN}/sessions`, { token: flooder, on })));
+    const refused = flood.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(30);
+    for (const answer of refused) {
+      expectFault(answer, 429, 'RATE_LIMITED');
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    }
+    expect((await ask('/healthz', { on })).status).toBe(200);
+    const { json } = await ask(`${ADMIN}/operation-logs`, { token: on.token({ userId: 7, roles: ['admin'] }), on });
+    const rows = (json.data.logs as { outcome: string }[]).filter(({ outcome }) => outcome === 'RATE_LIMITED');
+    expect(rows.length).toBeGreaterThanOrEqual(1);
+    expect(rows.length).toBeLessThanOrEqual(3);
+  } finally {
+    await on.remove();
+  }
+});
+
+test('origins that are allowed may read answers, refusals too; others may not', async () => {
+  const on = await startSwitchboard({ env: { ALLOWED_ORIGINS: 'https://shop.example' } });
+  try {
+    const allowOrigin = async (origin: string, more: Ask = {}): Promise<string | null> =>
+      (await ask(`${ADMIN}/sessions`, { ...more, on, headers: { origin, ...more.headers } })).headers.get(
+        'access-control-allow-origin',
+      );
+    const preflight = {
+      method: 'OPTIONS',
+      headers: { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' },
+    };
+    for (const more of [{}, preflight]) {
+      expect(await allowOrigin('https://shop.example', more)).toBe('https://shop.example');
+      expect(await allowOrigin('https://evil.example', more)).toBeNull();
+      expect(await allowOrigin('http://localhost:5173', more)).toBeNull();
+    }
+    const answer = await ask(`${ADMIN}/sessions`, {
+      ...preflight,
+      on,
+      headers: { ...preflight.headers, origin: 'https://shop.example' },
+    });
+    expect(answer.status).toBe(204);
+    expect(answer.headers.get('access-control-allow-headers')).toBe('authorization');
+  } finally {
+    await on.remove();
+  }
+});
+
 /** Everything that a raw connection gets until it is closed, and how long that took. */
 async function raw(text: string): Promise<{ answer: string; ms: number }> {
   const began = performance.now();
