@@ -67,7 +67,7 @@ export const errorKinds = {
   UNAVAILABLE: {
     status: 503,
     retryable: true,
-    text: { en: 'The store cannot be reached now; try again', zh: '存储暂时不可用，请稍后重试' },
+    text: { en: 'The service cannot answer now; try again', zh: '服务暂时不可用，请稍后重试' },
   },
 } as const satisfies Record<string, ErrorKind>;
 

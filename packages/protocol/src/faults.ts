@@ -121,15 +121,33 @@ export function checkText(text: string, field: string): void {
   if (text.includes('\0')) throw invalid(field, 'has a NUL character', '含有 NUL 字符');
 }
 
-/** Checks a message's content: 1–10,000 characters after trimming. A character is a Unicode code point. */
-export function checkContent(content: string, field: string): void {
-  checkText(content, field);
+/** What of a message people will read. */
+interface Readable {
+  readonly content: string;
+  readonly messageType?: string | undefined;
+  readonly attachments?: readonly unknown[] | undefined;
+}
+
+/**
+ * Checks the texts of a message: content of 1–10,000 characters after trimming, where a character is a Unicode code
+ * point. An image or a file may go without content when it has an attachment.
+ * @param root where the message stands in the request, such as `data`; empty for the top
+ */
+export function checkMessageTexts({ content, messageType, attachments = [] }: Readable, root = ''): void {
+  const field = (name: string): string => (root === '' ? name : `${root}.${name}`);
+  checkText(content, field('content'));
   const trimmed = content.trim();
-  if (trimmed === '') throw invalid(field, 'must not be empty', '不能为空');
+  const mayBeEmpty = messageType !== undefined && messageType !== 'text' && attachments.length > 0;
+  if (trimmed === '' && !mayBeEmpty) throw invalid(field('content'), 'must not be empty', '不能为空');
   // UTF-16 units are never fewer than code points: count only where it can matter.
   if (trimmed.length > limits.contentCharacters && characters(trimmed) > limits.contentCharacters) {
     const most = limits.contentCharacters;
-    throw invalid(field, `must have at most ${most} characters`, `不能超过 ${most} 个字符`);
+    throw invalid(field('content'), `must have at most ${most} characters`, `不能超过 ${most} 个字符`);
+  }
+  for (const [i, attachment] of attachments.entries()) {
+    for (const [key, part] of Object.entries(attachment as object)) {
+      if (typeof part === 'string') checkText(part, field(`attachments.${i}.${key}`));
+    }
   }
 }
 

@@ -5,8 +5,8 @@
 export const limits = {
   /** One WebSocket frame, after reassembly. A larger one closes the connection with 1009. */
   frameBytes: 65_536,
-  /** One REST request body. */
-  bodyBytes: 65_536,
+  /** One REST request body: 10,000 emoji, each written as two `\\uXXXX` escapes, must fit. */
+  bodyBytes: 131_072,
   /** A message's text after trimming. */
   contentCharacters: 10_000,
   /** Nesting of objects and arrays in one frame or body. */

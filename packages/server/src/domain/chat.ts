@@ -7,7 +7,7 @@ import type {
   SentMessageType,
   Session,
 } from '@switchboard/protocol';
-import { ChatError, checkContent, checkText, conflict, invalid } from '@switchboard/protocol';
+import { ChatError, checkMessageTexts, checkText, conflict, invalid } from '@switchboard/protocol';
 import type { Command, Operation, Outcome } from './command.ts';
 import { requireOwner } from './decide.ts';
 import type { Appended, Bus, Clock, MessageRange, Presence, SessionSummary, Store } from './ports.ts';
@@ -203,7 +203,7 @@ export class Chat {
     const { store, clock, newId } = this.#parts;
     let command: Command;
     try {
-      checkContent(input.content, 'content');
+      checkMessageTexts(input, caller.connection === null ? '' : 'data');
       command = {
         kind: 'message',
         sessionId,

@@ -1,8 +1,6 @@
 import {
   AssigneeBody,
-  type Attachment,
   ChatError,
-  checkText,
   ListSessionsQuery,
   MessageList,
   MessagesQuery,
@@ -90,7 +88,6 @@ export async function adminRoutes(
         const fault = { en: "must be the token's own account", zh: '必须与令牌所属账号一致' };
         throw new ChatError('FORBIDDEN', { fault: { field: 'adminId', fault } });
       }
-      checkAttachments(attachments);
       const { message, duplicate } = await chat.sendAndWait(caller, {
         sessionId: request.params.sessionId,
         content,
@@ -158,12 +155,4 @@ export async function adminRoutes(
       return success(await chat.operations(callerOf(request, 'admin'), page, pageSize));
     },
   );
-}
-
-function checkAttachments(attachments: readonly Attachment[]): void {
-  for (const [i, attachment] of attachments.entries()) {
-    for (const [key, part] of Object.entries(attachment)) {
-      if (typeof part === 'string') checkText(part, `attachments.${i}.${key}`);
-    }
-  }
 }

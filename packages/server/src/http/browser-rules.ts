@@ -1,6 +1,7 @@
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import type { FastifyInstance } from 'fastify';
+import { isAllowedOrigin } from '../origin.ts';
 
 /** The headers that tell browsers who may read the answers, and what may be done with them. */
 export async function browserRules(
@@ -8,7 +9,8 @@ export async function browserRules(
   { allowedOrigins, demo }: { allowedOrigins: readonly string[] | null; demo: boolean },
 ): Promise<void> {
   await server.register(cors, {
-    origin: (origin, decide) => decide(null, origin !== undefined && mayRead(origin, allowedOrigins, demo)),
+    // Pages of the server's own origin need no leave, so its own name is not looked at.
+    origin: (origin, decide) => decide(null, origin !== undefined && isAllowedOrigin(origin, undefined, allowedOrigins, demo)),
     methods: ['GET', 'HEAD', 'POST'],
     exposedHeaders: ['Retry-After', 'X-Request-Id'],
     // Front ends that are known and send cookies everywhere may do so here; nothing reads them.
@@ -30,13 +32,4 @@ export async function browserRules(
     reply.header('cache-control', 'no-store');
     done();
   });
-}
-
-/**
- * Whether pages of this origin may read answers. Pages of the server's own origin need no leave.
- * @param allowed null: none but, in demo mode, pages served on this machine
- */
-export function mayRead(origin: string, allowed: readonly string[] | null, demo: boolean): boolean {
-  if (allowed) return allowed.includes(origin) || allowed.includes('*');
-  return demo && /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(origin);
 }

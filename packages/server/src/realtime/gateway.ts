@@ -20,7 +20,7 @@ import { dispatch, type DispatchParts, refuse } from './dispatch.ts';
 import type { FrameWriter, Marks } from './frames.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { Hub } from './hub.ts';
-import { isAllowedOrigin } from './origin.ts';
+import { isAllowedOrigin } from '../origin.ts';
 
 export interface GatewayParts {
   readonly chat: Chat;
