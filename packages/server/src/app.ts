@@ -21,6 +21,8 @@ import { FrameWriter } from './realtime/frames.ts';
 import { Gateway } from './realtime/gateway.ts';
 import { Hub } from './realtime/hub.ts';
 import { Sequencer } from './realtime/sequencer.ts';
+import { Sweeper } from './realtime/sweeper.ts';
+import { repeat } from './repeat.ts';
 import type { Dialect } from './store/dialect.ts';
 import { mysqlDialect } from './store/mysql.ts';
 import { LEASE_MS } from './store/roster.ts';
@@ -35,6 +37,8 @@ export interface Switchboard {
 }
 
 const UPKEEP_EVERY_MS = 500;
+/** How late a message may be on another node while the bus is away. */
+const SWEEP_EVERY_MS = 2_000;
 const RENEW_EVERY_MS = LEASE_MS / 3;
 const DRAIN_MS = 4_000;
 /** How long requests in flight may go on after the sockets are gone. */
@@ -102,7 +106,15 @@ export async function createSwitchboard(config: Config, log: Log): Promise<Switc
     else refusePath(socket);
   });
 
-  const keeping = keepUp(upkeep, log, metrics);
+  const neglected = (error: unknown): void => {
+    metrics.upkeepFailures.inc();
+    log.warn({ err: error }, 'upkeep failed; next look soon');
+  };
+  const loops = [repeat(UPKEEP_EVERY_MS, () => upkeep.tick(), neglected)];
+  if (bus.shared) {
+    const sweeper = new Sweeper(store, sequencer, clock);
+    loops.push(repeat(SWEEP_EVERY_MS, () => sweeper.sweep(), neglected));
+  }
 
   return {
     listen: () => listen(http, config),
@@ -114,7 +126,7 @@ export async function createSwitchboard(config: Config, log: Log): Promise<Switc
       const impatience = setTimeout(() => http.server.closeAllConnections(), LINGER_MS);
       await closed;
       clearTimeout(impatience);
-      await keeping.stop();
+      await Promise.all(loops.map((loop) => loop.stop()));
       await presence.settle().catch((error: unknown) => log.warn({ err: error }, 'departures could not be stored'));
       await bus.close();
       await store.close();
@@ -158,32 +170,6 @@ async function migrateWhenReachable(store: SqlStore, dialect: Dialect, patienceM
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
-}
-
-/** Looks after deadlines until it is stopped; one look at a time, and a failed look only means the next one has more to do. */
-function keepUp(upkeep: Upkeep, log: Log, metrics: Metrics): { stop(): Promise<void> } {
-  let stopped = false;
-  let current: Promise<void> = Promise.resolve();
-  let timer: NodeJS.Timeout | undefined;
-  const look = (): void => {
-    current = upkeep
-      .tick()
-      .catch((error: unknown) => {
-        metrics.upkeepFailures.inc();
-        log.warn({ err: error }, 'upkeep failed; next look soon');
-      })
-      .then(() => {
-        if (!stopped) timer = setTimeout(look, UPKEEP_EVERY_MS);
-      });
-  };
-  look();
-  return {
-    async stop() {
-      stopped = true;
-      clearTimeout(timer);
-      await current;
-    },
-  };
 }
 
 async function listen(http: FastifyInstance, { host, port }: Config): Promise<string> {

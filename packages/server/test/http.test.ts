@@ -153,7 +153,7 @@ test('bodies are JSON in UTF-8, small and shallow', async () => {
     const answer = await post(path, { body: '{"content":"x"}', headers: { 'content-type': type } });
     expectFault(answer, 415, 'UNSUPPORTED_MEDIA_TYPE');
   }
-  for (const size of [70_000, 1_000_000]) {
+  for (const size of [140_000, 1_000_000]) {
     expectFault(await post(path, { body: { content: 'x'.repeat(size) } }), 413, 'PAYLOAD_TOO_LARGE');
   }
   const { json } = await ask(path, { token: admin });
@@ -260,7 +260,7 @@ test('changes and refusals are in the operation log before their answer is out',
       { action: 'message.list', sessionId: 'none', outcome: 'SESSION_NOT_FOUND' },
     ],
     [
-      () => post(`${ADMIN}/sessions/logged/messages`, { body: { content: 'x'.repeat(70_000) } }),
+      () => post(`${ADMIN}/sessions/logged/messages`, { body: { content: 'x'.repeat(140_000) } }),
       { action: 'message.send', outcome: 'PAYLOAD_TOO_LARGE' },
     ],
     [

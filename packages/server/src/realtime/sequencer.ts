@@ -19,6 +19,8 @@ export interface SequencerParts {
 /** Sessions remembered. One that is forgotten begins anew with the next hint. */
 const REMEMBERED = 50_000;
 const READ = 500;
+/** Events looked at of a session that this node never heard of. */
+const RECENT = 100;
 
 /**
  * Makes of hints, which may be lost, doubled or late, each session's events once and in the order of their seq. What is
@@ -44,7 +46,7 @@ export class Sequencer {
       track.held.push(hint);
     } else if (from > track.head + 1) {
       track.held = [hint];
-      void this.#fill(hint.sessionId, track);
+      void this.#fill(hint, track, from - 1);
     } else if (to > track.head) {
       this.#deliver(hint, track.head);
       track.head = to;
@@ -55,21 +57,42 @@ export class Sequencer {
     }
   }
 
+  /**
+   * Compares with what the store says of a session: news that no hint has brought is read and delivered.
+   * @param since events of a session that this node never heard of count as news from this moment on, milliseconds UTC
+   */
+  async check(route: Hint, head: number, since: number): Promise<void> {
+    let track = this.#tracks.get(route.sessionId);
+    if (track?.held || (track && track.head >= head)) return;
+    if (!track) {
+      const recent = await this.#parts.readLog(route.sessionId, Math.max(0, head - RECENT), RECENT);
+      const events = recent.filter((e) => e.at >= since);
+      track = this.#tracks.get(route.sessionId);
+      if (!track) {
+        if (events.length > 0) this.receive({ ...route, events });
+        return;
+      }
+    }
+    if (track.held || track.head >= head) return;
+    // A hint without events that lies behind the gap: filling up to it is all that is wanted.
+    track.held = [];
+    await this.#fill(route, track, head);
+  }
+
   #deliver(hint: Hint, after: number): void {
     const fresh = hint.events.filter((e) => e.seq > after);
     this.#parts.deliver(fresh.length === hint.events.length ? hint : { ...hint, events: fresh });
   }
 
-  async #fill(sessionId: string, track: Track): Promise<void> {
+  /** Reads and delivers what is missing up to `wanted`, then what was held meanwhile. */
+  async #fill(route: Hint, track: Track, wanted: number): Promise<void> {
     let filled = true;
     try {
-      const wanted = (track.held?.[0]?.events[0]?.seq ?? 0) - 1;
       while (track.head < wanted) {
-        const events = await this.#parts.readLog(sessionId, track.head, READ);
+        const events = await this.#parts.readLog(route.sessionId, track.head, READ);
         const next = events.filter((e) => e.seq <= wanted);
-        const hint = track.held?.[0];
-        if (!hint || next.length === 0) break;
-        this.#parts.deliver({ ...hint, events: next, origin: null });
+        if (next.length === 0) break;
+        this.#parts.deliver({ ...route, events: next, origin: null });
         track.head = next.at(-1)?.seq ?? track.head;
       }
       filled = track.head >= wanted;
