@@ -179,6 +179,23 @@ test('R3.22 attachments come back as they were sent, and their content may be a 
   expect(messages.slice(1).map((m) => m.attachments)).toEqual([attachments, attachments]);
 });
 
+test('R3.21 R3.22 an image or a file with an attachment may go without content', async () => {
+  const { user, sessionId } = await visit(house);
+  const attachments = [{ url: 'https://example.com/1' }];
+  const rest = house.adminRest(newId());
+  for (const messageType of ['image', 'file']) {
+    await user.say('', { messageType, attachments });
+    await rest.reply(sessionId, { content: ' ', messageType, attachments });
+    expect(await user.sayRefused({ sessionId, content: '', messageType, attachments: [] })).toMatchObject({
+      code: 'INVALID_PARAMETER',
+      details: { field: 'data.content' },
+    });
+  }
+  expect((await user.sayRefused({ sessionId, content: '', attachments })).code).toBe('INVALID_PARAMETER');
+  const { messages } = await rest.messages(sessionId);
+  expect(messages.slice(1).map((m) => m.content)).toEqual(['', ' ', '', ' ']);
+});
+
 test('R3.23 a retry with its key returns the first result and stores nothing twice', async () => {
   const { user, sessionId } = await visit(house);
   const rest = house.adminRest(newId());

@@ -196,7 +196,7 @@ test('R3.13 messageCount counts messages alone', async () => {
   expect(await rest.session(sessionId)).toMatchObject({ messageCount: 2, lastSeq: 5 });
 });
 
-test('R3.30 answers are not to be cached', async () => {
+test('R3.31 answers are not to be cached', async () => {
   const rest = house.adminRest(newId());
   for (const path of ['/sessions', '/stats/today', '/nothing-here']) {
     expect((await rest.request('GET', path)).headers.get('cache-control')).toBe('no-store');

@@ -92,10 +92,12 @@ function sayWhyNot(error: unknown, { database, host, port }: Config): number {
   const { code, message, errno } = error as { code?: string; message?: string; errno?: number };
   if (error instanceof NewerDatabaseError) return fail(message ?? '', 1);
   if (code === 'EADDRINUSE') return fail(`PORT ${port} on ${host} is taken by another program. Example: PORT=8788`, 2);
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' && message?.includes(host)) return fail(`HOST ${host} is no address of this machine. Example: HOST=127.0.0.1`, 2);
+  if (code === 'EADDRNOTAVAIL' || (code === 'ENOTFOUND' && message?.includes(host)))
+    return fail(`HOST ${host} is no address of this machine. Example: HOST=127.0.0.1`, 2);
   if (code === 'EACCES') return fail(`PORT ${port} may not be used by this account. Example: PORT=8787`, 2);
   if (errno === 1045 || errno === 1698) return fail('DATABASE_URL: user or password are refused by the database', 2);
-  if (errno === 1044 || errno === 1049) return fail('DATABASE_URL: there is no such database, or the user has no right to it', 2);
+  if (errno === 1044 || errno === 1049)
+    return fail('DATABASE_URL: there is no such database, or the user has no right to it', 2);
   if (database.kind === 'mysql') return fail(`DATABASE_URL: the database cannot be used (${code ?? message})`, 1);
   return fail(`Could not start: ${message ?? String(error)}`, 1);
 }

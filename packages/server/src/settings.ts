@@ -40,9 +40,24 @@ export const settings: readonly Setting[] = [
     example: '-----BEGIN PUBLIC KEY-----\\n…\\n-----END PUBLIC KEY-----',
     secret: true,
   },
-  { name: 'JWKS_URL', what: 'Address of the JSON Web Key Set that tokens are checked with', usual: 'unset', example: 'https://login.example.com/.well-known/jwks.json' },
-  { name: 'JWT_CLAIM_USER_ID', what: 'Claim with the account number; dots go into nested claims', usual: 'userId', example: 'uid' },
-  { name: 'JWT_CLAIM_ROLES', what: 'Claim with the roles, an array or one word', usual: 'roles', example: 'permissions.roles' },
+  {
+    name: 'JWKS_URL',
+    what: 'Address of the JSON Web Key Set that tokens are checked with',
+    usual: 'unset',
+    example: 'https://login.example.com/.well-known/jwks.json',
+  },
+  {
+    name: 'JWT_CLAIM_USER_ID',
+    what: 'Claim with the account number; dots go into nested claims',
+    usual: 'userId',
+    example: 'uid',
+  },
+  {
+    name: 'JWT_CLAIM_ROLES',
+    what: 'Claim with the roles, an array or one word',
+    usual: 'roles',
+    example: 'permissions.roles',
+  },
   { name: 'JWT_CLAIM_NICKNAME', what: 'Claim with the name to show', usual: 'nickname', example: 'name' },
   { name: 'JWT_CLAIM_AVATAR', what: 'Claim with the address of a picture', usual: 'avatar', example: 'picture' },
   {
@@ -53,8 +68,18 @@ export const settings: readonly Setting[] = [
   },
   { name: 'JWT_ISSUER', what: 'Required `iss` claim', usual: 'unset', example: 'https://login.example.com' },
   { name: 'JWT_AUDIENCE', what: 'Required `aud` claim', usual: 'unset', example: 'switchboard' },
-  { name: 'JWT_LEEWAY_SECONDS', what: 'By how much the clocks of issuer and server may differ', usual: '0', example: '5' },
-  { name: 'TZ_BUSINESS', what: 'IANA zone that "today" means in statistics', usual: 'Asia/Shanghai', example: 'Europe/Berlin' },
+  {
+    name: 'JWT_LEEWAY_SECONDS',
+    what: 'By how much the clocks of issuer and server may differ',
+    usual: '0',
+    example: '5',
+  },
+  {
+    name: 'TZ_BUSINESS',
+    what: 'IANA zone that "today" means in statistics',
+    usual: 'Asia/Shanghai',
+    example: 'Europe/Berlin',
+  },
   {
     name: 'ALLOWED_ORIGINS',
     what: 'Origins of pages that may connect, commas between them; `*` for all',
@@ -74,11 +99,36 @@ export const settings: readonly Setting[] = [
     usual: 'unset',
     example: 'new_admin_message=admin_message',
   },
-  { name: 'MAX_ACTIVE_SESSIONS_PER_ADMIN', what: 'Active sessions that automatic assignment gives one admin at most', usual: '10', example: '5' },
-  { name: 'ADMIN_OFFLINE_GRACE_SECONDS', what: 'How long an admin may be away before their sessions wait again', usual: '30', example: '60' },
-  { name: 'DATA_DIR', what: 'Folder for what the server keeps itself, such as the demo secret', usual: './data', example: '/var/lib/switchboard' },
-  { name: 'DATABASE_WAIT_SECONDS', what: 'How long the start waits for a database that cannot be reached', usual: '30', example: '120' },
-  { name: 'TRUST_PROXY', what: '`true`, `false`, or addresses of proxies whose X-Forwarded-For is believed', usual: 'false', example: '10.0.0.0/8' },
+  {
+    name: 'MAX_ACTIVE_SESSIONS_PER_ADMIN',
+    what: 'Active sessions that automatic assignment gives one admin at most',
+    usual: '10',
+    example: '5',
+  },
+  {
+    name: 'ADMIN_OFFLINE_GRACE_SECONDS',
+    what: 'How long an admin may be away before their sessions wait again',
+    usual: '30',
+    example: '60',
+  },
+  {
+    name: 'DATA_DIR',
+    what: 'Folder for what the server keeps itself, such as the demo secret',
+    usual: './data',
+    example: '/var/lib/switchboard',
+  },
+  {
+    name: 'DATABASE_WAIT_SECONDS',
+    what: 'How long the start waits for a database that cannot be reached',
+    usual: '30',
+    example: '120',
+  },
+  {
+    name: 'TRUST_PROXY',
+    what: '`true`, `false`, or addresses of proxies whose X-Forwarded-For is believed',
+    usual: 'false',
+    example: '10.0.0.0/8',
+  },
 ];
 
 /** The settings as `--help` shows them. */
@@ -90,7 +140,8 @@ export function settingsHelp(): string {
 
 /** The settings as `.env.example` lists them. */
 export function settingsExample(): string {
-  const head = '# Copy to .env and take the # off what you set. Secrets may come from files: NAME_FILE=/run/secrets/name';
+  const head =
+    '# Copy to .env and take the # off what you set. Secrets may come from files: NAME_FILE=/run/secrets/name';
   const blocks = settings.map((s) => `# ${s.what}\n# Default: ${s.usual}\n#${s.name}=${s.example}`);
   return `${[head, ...blocks].join('\n\n')}\n`;
 }
@@ -98,6 +149,8 @@ export function settingsExample(): string {
 /** The settings as a Markdown table. */
 export function settingsTable(): string {
   const cell = (text: string): string => text.replaceAll('|', '\\|');
-  const rows = settings.map((s) => `| \`${s.name}\`${s.secret ? ' 🔒' : ''} | ${cell(s.what)} | ${cell(s.usual)} | \`${cell(s.example)}\` |`);
+  const rows = settings.map(
+    (s) => `| \`${s.name}\`${s.secret ? ' 🔒' : ''} | ${cell(s.what)} | ${cell(s.usual)} | \`${cell(s.example)}\` |`,
+  );
   return ['| setting | what | default | example |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }

@@ -1,5 +1,6 @@
 import { type Dialect as KyselyDialect, type MysqlPool, MysqlDialect } from 'kysely';
-import mysql, { type Pool, type PoolConnection, type PoolOptions, type QueryResult } from 'mysql2';
+import mysql, { type PoolOptions, type QueryResult } from 'mysql2';
+import { BorrowedPool, type ConnectionSource, type Lease } from './borrowed-pool.ts';
 import { type Dialect, type Failure, type Row, type Transaction, type Value } from './dialect.ts';
 import { mysqlMigrations } from './mysql-schema.ts';
 
@@ -13,6 +14,7 @@ export interface MysqlOptions {
 }
 
 const LANES = 2;
+const BEGIN = 'START TRANSACTION';
 /** A statement that takes longer finds the store frozen: its connection is given up. */
 const STATEMENT_TIMEOUT_MS = 4_000;
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -36,20 +38,19 @@ const driverOptions: PoolOptions = {
   enableKeepAlive: true,
 };
 
-/** MySQL 8 and newer, MariaDB 10.5 and newer. */
-export function mysqlDialect(options: MysqlOptions): Dialect {
-  const pool = mysql.createPool({ ...options, ...driverOptions });
-  pool.on('connection', (connection) => {
-    // Queued before any query of ours. Without an error listener of its own, a failure here closes the connection.
-    for (const statement of SESSION_SETTINGS) connection.query(statement);
-  });
+/** MySQL 8 and newer, MariaDB 10.5 and newer: with a pool of its own, or with a borrowed one. */
+export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
+  const borrowed = options instanceof BorrowedPool;
+  const pool = borrowed ? options : ownPool(options);
+  // A session that is not ours alone keeps its own isolation; only the transaction that follows gets this one.
+  const begin = borrowed ? ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE', BEGIN] : [BEGIN];
   return {
     name: 'mysql',
     kysely: kyselyDialect(pool),
     migrations: mysqlMigrations,
     lanes: LANES,
     forUpdate: ' FOR UPDATE',
-    transaction: (work) => transaction(pool, work),
+    transaction: (work) => transaction(pool, begin, work),
     overwrite: (_key, columns) => `ON DUPLICATE KEY UPDATE ${columns.map((c) => `${c}=VALUES(${c})`).join(', ')}`,
     now: (offsetMs = 0) => (offsetMs === 0 ? 'NOW(3)' : `DATE_ADD(NOW(3), INTERVAL ${Math.round(offsetMs) * 1000} MICROSECOND)`),
     classify,
@@ -58,11 +59,24 @@ export function mysqlDialect(options: MysqlOptions): Dialect {
   };
 }
 
-async function transaction<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
+function ownPool(options: MysqlOptions): ConnectionSource {
+  const pool = mysql.createPool({ ...options, ...driverOptions });
+  pool.on('connection', (connection) => {
+    // Queued before any query of ours. Without an error listener of its own, a failure here closes the connection.
+    for (const statement of SESSION_SETTINGS) connection.query(statement);
+  });
+  return pool;
+}
+
+async function transaction<T>(
+  pool: ConnectionSource,
+  begin: readonly string[],
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
   const connection = await take(pool);
   let healthy = false;
   try {
-    await query(connection, 'START TRANSACTION');
+    for (const statement of begin) await query(connection, statement);
     const result = await work(new MysqlTransaction(connection));
     await query(connection, 'COMMIT');
     healthy = true;
@@ -83,9 +97,9 @@ async function transaction<T>(pool: Pool, work: (tx: Transaction) => Promise<T>)
 }
 
 class MysqlTransaction implements Transaction {
-  readonly #connection: PoolConnection;
+  readonly #connection: Lease;
 
-  constructor(connection: PoolConnection) {
+  constructor(connection: Lease) {
     this.#connection = connection;
   }
 
@@ -105,13 +119,13 @@ class MysqlTransaction implements Transaction {
   }
 }
 
-function take(pool: Pool): Promise<PoolConnection> {
+function take(pool: ConnectionSource): Promise<Lease> {
   return new Promise((resolve, reject) => {
     pool.getConnection((error, connection) => (error ? reject(error) : resolve(connection)));
   });
 }
 
-function query(connection: PoolConnection, sql: string, values: readonly Value[] = []): Promise<QueryResult> {
+function query(connection: Lease, sql: string, values: readonly Value[] = []): Promise<QueryResult> {
   return new Promise((resolve, reject) => {
     connection.query({ sql, values: [...values], timeout: STATEMENT_TIMEOUT_MS }, (error, result) =>
       error ? reject(error) : resolve(result),
@@ -137,7 +151,7 @@ function classify(error: unknown): Failure {
   return 'other';
 }
 
-async function durabilityFaults(pool: Pool): Promise<string[]> {
+async function durabilityFaults(pool: ConnectionSource): Promise<string[]> {
   const connection = await take(pool);
   try {
     const found = (await query(
@@ -157,7 +171,7 @@ async function durabilityFaults(pool: Pool): Promise<string[]> {
 }
 
 /** Kysely on the same pool, with our time limit on every statement. */
-function kyselyDialect(pool: Pool): KyselyDialect {
+function kyselyDialect(pool: ConnectionSource): KyselyDialect {
   const limited: MysqlPool = {
     getConnection: (done) =>
       pool.getConnection((error, connection) => {

@@ -1,0 +1,136 @@
+/**
+ * What the SDK takes from the world that it runs in, a browser or Node: the only file that touches globals. Each is
+ * named here as narrowly as it is used, so that the types need neither DOM nor Node.
+ */
+
+export interface Clock {
+  /** Milliseconds UTC. Never goes back while the page lives. */
+  now(): number;
+  /** Runs something later. @returns what calls it off */
+  after(ms: number, run: () => void): () => void;
+}
+
+/** As `localStorage` has it. */
+export interface KeyValueStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+/** As `navigator.locks` has it. */
+export interface Locks {
+  request(name: string, options: { ifAvailable: true }, granted: (lock: unknown) => unknown): Promise<unknown>;
+}
+
+/** As a browser's `WebSocket` and that of the package `ws` have it. */
+export interface Socket {
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  send(text: string): void;
+  close(): void;
+}
+export type SocketConstructor = new (url: string) => Socket;
+
+interface Url {
+  protocol: string;
+  host: string;
+  pathname: string;
+  readonly href: string;
+  readonly searchParams: { set(name: string, value: string): void };
+}
+
+interface Globals {
+  readonly setTimeout: (run: () => void, ms: number) => unknown;
+  readonly clearTimeout: (timer: unknown) => void;
+  readonly performance: { readonly timeOrigin: number; now(): number };
+  readonly crypto: { getRandomValues<T>(array: T): T };
+  readonly TextEncoder: new () => { encode(text: string): { readonly length: number } };
+  readonly URL: new (url: string, base?: string) => Url;
+  readonly WebSocket?: SocketConstructor;
+  readonly document?: { readonly visibilityState: string } & Listening;
+  readonly location?: { readonly href: string };
+  readonly localStorage?: KeyValueStorage;
+  readonly navigator?: { readonly locks?: Locks };
+  readonly addEventListener?: Listening['addEventListener'];
+  readonly removeEventListener?: Listening['removeEventListener'];
+}
+
+interface Listening {
+  addEventListener(type: string, run: () => void): void;
+  removeEventListener(type: string, run: () => void): void;
+}
+
+const host = globalThis as unknown as Globals;
+
+export const systemClock: Clock = {
+  // Unlike Date.now() it does not jump when somebody sets the clock.
+  now: () => host.performance.timeOrigin + host.performance.now(),
+  after(ms, run) {
+    const timer = host.setTimeout(run, ms);
+    return () => host.clearTimeout(timer);
+  },
+};
+
+/** 128 random bits as 32 letters. */
+export function newId(): string {
+  let id = '';
+  for (const byte of host.crypto.getRandomValues(new Uint8Array(16))) id += byte.toString(16).padStart(2, '0');
+  return id;
+}
+
+/** Where a connection goes: `http` becomes `ws`, and the path is `/chat` unless there is one. @throws for no address */
+export function chatUrl(url: string): { href: string; withQuery: (query: Readonly<Record<string, string>>) => string } {
+  const address = new host.URL(url, host.location?.href);
+  address.protocol = address.protocol.replace('http', 'ws');
+  if (address.pathname === '/') address.pathname = '/chat';
+  const { href } = address;
+  return {
+    href,
+    withQuery(query) {
+      const full = new host.URL(href);
+      for (const [name, value] of Object.entries(query)) full.searchParams.set(name, value);
+      return full.href;
+    },
+  };
+}
+
+/** How many bytes a text takes on the wire. */
+export function bytesOf(text: string): number {
+  return new host.TextEncoder().encode(text).length;
+}
+
+/** The socket of the platform; Node 20 has none. */
+export function platformSocket(): SocketConstructor {
+  if (!host.WebSocket) throw new Error('no WebSocket here: pass one, such as that of the package ws');
+  return host.WebSocket;
+}
+
+/** What outlives a page, if there is such a thing here and it may be used. */
+export function platformStorage(): { storage: KeyValueStorage; locks: Locks | null } | null {
+  try {
+    // Looking alone may throw, where the user has forbidden it. Node has one too, but not of its own accord.
+    const storage = host.document && host.localStorage;
+    return storage ? { storage, locks: host.navigator?.locks ?? null } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Tells when the network comes and goes, and when the page is left. @returns what ends it */
+export function listenToPage(tell: (news: 'online' | 'offline' | 'leave') => void): () => void {
+  const { document } = host;
+  if (!document || !host.addEventListener) return () => undefined;
+  const listeners: [Listening, string, () => void][] = [
+    [host as Listening, 'online', () => tell('online')],
+    [host as Listening, 'offline', () => tell('offline')],
+    [host as Listening, 'pagehide', () => tell('leave')],
+    // A page that was out of sight may have missed the end of its connection.
+    [document, 'visibilitychange', () => void (document.visibilityState === 'visible' && tell('online'))],
+  ];
+  for (const [target, type, run] of listeners) target.addEventListener(type, run);
+  return () => {
+    for (const [target, type, run] of listeners) target.removeEventListener(type, run);
+  };
+}

@@ -1,0 +1,137 @@
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { ChatError, errorBody, preferredLanguage } from '@switchboard/protocol';
+
+/** Passes a request on, as in Express and Connect. */
+export type Next = (error?: unknown) => void;
+
+/** An HTTP or HTTPS server of Node's. */
+export type HttpServer = Pick<EventEmitter, 'emit' | 'on' | 'off' | 'listenerCount'>;
+
+export interface MountParts {
+  /** What stands before our paths on the host's server; empty for nothing. */
+  readonly prefix: string;
+  readonly answer: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly servesUpgrade: (request: IncomingMessage) => boolean;
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+}
+
+/** Everything below these is ours. They themselves are not: the host may well have a page at `/chat`. */
+const OURS = /^(\/api)?(\/admin)?\/chat\/[^?#]/;
+
+/** Our routes on somebody else's HTTP server: takes what is ours and passes on everything else. */
+export class Mount {
+  readonly #parts: MountParts;
+  readonly #open = new Set<ServerResponse>();
+  readonly #attached = new Set<() => void>();
+  #closed = false;
+  #allAnswered: (() => void) | undefined;
+
+  constructor(parts: MountParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether a request, or an upgrade, is for us. */
+  serves(request: IncomingMessage): boolean {
+    return this.#ownUrl(request) !== null;
+  }
+
+  /** @returns whether the request was ours; if not, `next` has been called */
+  handler(request: IncomingMessage, response: ServerResponse, next?: Next): boolean {
+    const url = isUpgrade(request) ? null : this.#ownUrl(request);
+    if (url === null) {
+      next?.();
+      return false;
+    }
+    if (this.#closed) {
+      refuse(request, response);
+      return true;
+    }
+    this.#open.add(response);
+    response.once('close', () => {
+      this.#open.delete(response);
+      if (this.#open.size === 0) this.#allAnswered?.();
+    });
+    request.url = url;
+    this.#parts.answer(request, response);
+    return true;
+  }
+
+  /** @returns whether the upgrade was ours; if not, nothing was done */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    const url = this.#ownUrl(request);
+    if (url === null || !isUpgrade(request)) return false;
+    request.url = url;
+    this.#parts.upgrade(request, socket, head);
+    return true;
+  }
+
+  /**
+   * Takes our requests and upgrades before anybody else on this server hears of them, so that neither body parsers nor
+   * WebSocket libraries that refuse every path but their own come between.
+   * @returns undoes it
+   */
+  attach(server: HttpServer): () => void {
+    const { emit } = server;
+    const inherited = !Object.hasOwn(server, 'emit');
+    const mount = this;
+    let attached = true;
+    function intercept(this: EventEmitter, name: string | symbol, ...args: unknown[]): boolean {
+      if (attached && name === 'request' && mount.handler(...(args as [IncomingMessage, ServerResponse]))) return true;
+      if (attached && name === 'upgrade' && mount.upgrade(...(args as [IncomingMessage, Duplex, Buffer]))) return true;
+      return emit.call(this, name, ...args);
+    }
+    server.emit = intercept;
+    // Node asks whether anybody listens for upgrades before it says that there is one.
+    const alone = (_request: IncomingMessage, socket: Duplex): void => {
+      if (server.listenerCount('upgrade') === 1) socket.destroy();
+    };
+    server.on('upgrade', alone);
+    const detach = (): void => {
+      attached = false;
+      this.#attached.delete(detach);
+      server.off('upgrade', alone);
+      // Who came after us keeps what they put there, and we pass everything on.
+      if (server.emit !== intercept) return;
+      if (inherited) delete (server as Partial<HttpServer>).emit;
+      else server.emit = emit;
+    };
+    this.#attached.add(detach);
+    return detach;
+  }
+
+  /** From now on requests are refused. Resolves when those that came before are answered, or after `ms`. */
+  async close(ms: number): Promise<void> {
+    this.#closed = true;
+    if (this.#open.size > 0) {
+      const impatience = setTimeout(() => this.#allAnswered?.(), ms);
+      await new Promise<void>((resolve) => {
+        this.#allAnswered = resolve;
+      });
+      clearTimeout(impatience);
+    }
+    for (const detach of this.#attached) detach();
+  }
+
+  /** The request's URL without the prefix, null when it is not ours. */
+  #ownUrl(request: IncomingMessage): string | null {
+    // Express cuts off what a router is mounted at; an upgrade never passes a router.
+    const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
+    const { prefix, servesUpgrade } = this.#parts;
+    if (!url.startsWith(prefix)) return null;
+    const own = url.slice(prefix.length);
+    const ours = isUpgrade(request) ? servesUpgrade({ ...request, url: own } as IncomingMessage) : OURS.test(own);
+    return ours ? own : null;
+  }
+}
+
+function isUpgrade(request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+function refuse(request: IncomingMessage, response: ServerResponse): void {
+  const error = errorBody(new ChatError('UNAVAILABLE', { retryAfterMs: 1_000 }), preferredLanguage(request.headers['accept-language']));
+  response.writeHead(503, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store', 'retry-after': '1', connection: 'close' });
+  response.end(JSON.stringify({ success: false, error }));
+}

@@ -1,0 +1,123 @@
+import { expect, test } from 'vitest';
+import { admin, append, appendOk, brokenRules, command, onEveryStore, user, verdict } from './open-store.ts';
+
+onEveryStore('append', (bench) => {
+  test('numbers the events of a session 1, 2, 3 … whichever node they come through', async () => {
+    const nodes = [await bench.store(), await bench.store()];
+    const sends = Array.from({ length: 600 }, (_, i) =>
+      append(nodes[i % 2] as never, command('message', `busy-${i % 7}`, { by: user(100 + (i % 7)), clientMessageId: `m${i}` })),
+    );
+    expect(new Set((await Promise.all(sends)).map(verdict))).toEqual(new Set(['ok']));
+    expect(await brokenRules(bench)).toEqual([]);
+    const stored = await bench.rows('SELECT COUNT(*) AS n FROM chat_messages');
+    expect(Number(stored[0]?.['n'])).toBe(600);
+  });
+
+  test("keeps one sender's order", async () => {
+    const store = await bench.store();
+    const sent = Array.from({ length: 300 }, (_, i) => command('message', 'ordered', { content: String(i) }));
+    const outcomes = await Promise.all(sent.map((c) => appendOk(store, c)));
+    const seqs = outcomes.map((o) => o.message?.seq ?? 0);
+    expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
+    const found = await store.messages('ordered', { page: 1, pageSize: 300 });
+    expect(found.map((m) => m.content)).toEqual(sent.map((_, i) => String(i)));
+  });
+
+  test('stores a repeat once and answers it with the first result: together, later, and through another node', async () => {
+    const [one, two] = [await bench.store(), await bench.store()];
+    const message = { clientMessageId: 'again', content: 'once', attachments: [{ url: 'https://a', name: 'b', size: 1 }] };
+    const together = await Promise.all([1, 2, 3].map(() => appendOk(one, command('message', 'repeats', message))));
+    const later = await appendOk(one, command('message', 'repeats', message));
+    const shuffled = { ...message, attachments: [{ size: 1, url: 'https://a', name: 'b' }] };
+    const elsewhere = await appendOk(two, command('message', 'repeats', shuffled));
+    const all = [...together, later, elsewhere];
+    expect(all.map((o) => o.duplicate)).toEqual([false, true, true, true, true]);
+    expect(new Set(all.map((o) => o.message?.messageId)).size).toBe(1);
+    expect(new Set(all.map((o) => o.message?.createdAt)).size).toBe(1);
+    expect((await one.session('repeats'))?.session.messageCount).toBe(1);
+  });
+
+  test('a repeat that two nodes get at once is stored once', async () => {
+    const nodes = [await bench.store(), await bench.store()];
+    await appendOk(nodes[0] as never, command('message', 'race'));
+    for (let i = 0; i < 40; i++) {
+      const sends = nodes.map((node) => appendOk(node, command('message', 'race', { clientMessageId: `r${i}` })));
+      const [a, b] = await Promise.all(sends);
+      expect(a?.message?.messageId).toBe(b?.message?.messageId);
+      expect([a?.duplicate, b?.duplicate].filter(Boolean)).toHaveLength(1);
+    }
+    expect(await brokenRules(bench)).toEqual([]);
+  });
+
+  test('the same clientMessageId with another payload is a CONFLICT; of another sender or session it is another message', async () => {
+    const store = await bench.store();
+    await appendOk(store, command('message', 'keys', { clientMessageId: 'k' }));
+    expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'k', content: 'other' })))).toBe('CONFLICT');
+    expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'k', messageType: 'image' })))).toBe('CONFLICT');
+    expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'k', by: admin(31) })))).toBe('ok');
+    expect(verdict(await append(store, command('message', 'keys-2', { clientMessageId: 'k' })))).toBe('ok');
+    expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'K' })))).toBe('ok');
+  });
+
+  test('one bad command fails alone: refused by the rules or by the database', async () => {
+    const store = await bench.store();
+    await appendOk(store, command('message', 'mine', { by: user(1) }));
+    const tooLong = { id: 2, nickname: 'x'.repeat(200), avatar: '' };
+    const results = await Promise.all([
+      append(store, command('message', 'good-1', { by: user(2) })),
+      append(store, command('message', 'mine', { by: user(2) })),
+      append(store, command('message', 'good-2', { by: user(3) })),
+      append(store, command('message', 'too-long', { by: user(2), identity: tooLong })),
+      append(store, command('claim', 'nowhere', { by: admin(9) })),
+      append(store, command('message', 'good-3', { by: user(4) })),
+    ]);
+    const verdicts = results.map(verdict);
+    expect(verdicts.filter((_, i) => i !== 3)).toEqual(['ok', 'FORBIDDEN', 'ok', 'SESSION_NOT_FOUND', 'ok']);
+    // SQLite has no limit to the length of a text.
+    if (bench.name !== 'sqlite') expect(verdicts[3]).not.toBe('ok');
+    expect(await brokenRules(bench)).toEqual([]);
+  });
+
+  test('of two users who open one new id at once, on two nodes, one gets it', async () => {
+    const nodes = [await bench.store(), await bench.store()];
+    for (let i = 0; i < 20; i++) {
+      const tries = nodes.map((node, n) => append(node, command('message', `contested-${i}`, { by: user(500 + n) })));
+      expect((await Promise.all(tries)).map(verdict).toSorted()).toEqual(['FORBIDDEN', 'ok']);
+    }
+    expect(await brokenRules(bench)).toEqual([]);
+  });
+
+  test('ids that differ only in case are two sessions', async () => {
+    const store = await bench.store();
+    await appendOk(store, command('message', 'Case_A', { by: user(1) }));
+    await appendOk(store, command('message', 'case_a', { by: user(2) }));
+    expect((await store.session('Case_A'))?.session.userId).toBe(1);
+    expect((await store.session('case_a'))?.session.userId).toBe(2);
+    expect(await store.session('CASE_A')).toBeNull();
+  });
+
+  test.each([
+    ['4-byte characters', '👩‍👩‍👧‍👦 𠮷野家 🀄'],
+    ['markup, quotes and backslashes', `<b>"it's" \\ \\' -- ; DROP TABLE x; %s ? :a`],
+    ['white space at both ends', '  \n\t spaced \u00a0 '],
+    ['bidi and zero width', '\u202eabc\u202c \u200b\ufeff'],
+    ['10,000 emoji', '😀'.repeat(10_000)],
+    ['control characters', '\u0001\u001f\u007f\u0080'],
+  ])('keeps %s exactly', async (_name, content) => {
+    const store = await bench.store();
+    const { message } = await appendOk(store, command('message', 'texts', { content }));
+    const found = await store.messages('texts', { afterSeq: (message?.seq ?? 1) - 1, pageSize: 1 });
+    expect(found[0]?.content).toBe(content);
+    expect((await store.session('texts'))?.lastMessage?.content).toBe(content);
+  });
+
+  test('writes the operation with the change, and none for what was refused', async () => {
+    const store = await bench.store();
+    await appendOk(store, command('message', 'logged'));
+    const operation = { adminId: 7, action: 'session.claim', sessionId: 'logged', outcome: 'ok', address: '::1', at: 1_700_000_000_123 };
+    await append(store, command('claim', 'logged', { by: admin(7), operation }));
+    await append(store, command('claim', 'logged', { by: admin(8), operation: { ...operation, adminId: 8 } }));
+    const { items } = await store.operations(1, 10);
+    expect(items.filter((o) => o.sessionId === 'logged')).toEqual([{ ...operation, id: expect.any(Number) }]);
+  });
+});
