@@ -223,7 +223,7 @@ function woke(state: ConnectionState, world: World, dueAt: number): Step {
       return wait({ ...state, closeCode: NO_WORD }, world, []);
     case 'online':
       if (now - state.heardAt >= timing.silenceMs) {
-        if (now - dueAt > timing.lateMs) return probe(state, world);
+        if (now - dueAt > timing.lateMs) return probe(state, world, true);
         return wait({ ...state, closeCode: NO_WORD }, world, []);
       }
       if (now < state.pingAt) return stay(watched(state));
@@ -239,9 +239,10 @@ function networkIsBack(state: ConnectionState, world: World): Step {
   return stay({ ...state, wakeAt: Math.min(state.wakeAt ?? soon, soon) });
 }
 
-/** Asks whether the other end is there, and gives it little time to answer. */
-function probe(state: ConnectionState, { now }: World): Step {
-  const heardAt = now - timing.silenceMs + timing.probeMs;
+/** Asks whether the other end is there, and gives it little time to answer; none more if it has been silent already. */
+function probe(state: ConnectionState, { now }: World, patient = false): Step {
+  const graced = now - timing.silenceMs + timing.probeMs;
+  const heardAt = patient ? graced : Math.min(state.heardAt, graced);
   return { state: watched({ ...state, heardAt, pingAt: now + timing.pingMs }), effects: [{ type: 'ping' }] };
 }
 

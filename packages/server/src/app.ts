@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
+import { addressReader } from './address.ts';
 import { createAuthenticate } from './auth.ts';
 import { LocalBus } from './bus/local.ts';
 import { RedisBus } from './bus/redis.ts';
@@ -89,14 +90,15 @@ export async function createSwitchboard(config: Config, log: Log): Promise<Switc
   const authenticate = await createAuthenticate(config.jwt, clock);
   let draining = false;
   let connections = 0;
-  const { allowedOrigins, demo, trustProxy } = config;
+  const { allowedOrigins, demo } = config;
+  const addressOf = addressReader(config.trustProxy);
   const gateway = new Gateway({
-    chat, following: new Following({ store, bus, clock }), hub, frames, presence, authenticate, clock, log, metrics, allowedOrigins, demo,
+    chat, following: new Following({ store, bus, clock }), hub, frames, presence, authenticate, clock, log, metrics, allowedOrigins, demo, addressOf,
     newConnectionId: () => `${nodeId}-${++connections}`,
     rateLimit: config.rateLimit?.frames ?? null,
   });
   const http = await createHttp({
-    chat, authenticate, log, metrics, clock, allowedOrigins, demo, trustProxy,
+    chat, authenticate, log, metrics, clock, allowedOrigins, demo, addressOf,
     rateLimit: config.rateLimit?.requests ?? null,
     ready: () => store.ready(),
     draining: () => draining,

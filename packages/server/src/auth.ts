@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { ChatError } from '@switchboard/protocol';
-import { type JWTPayload, jwtVerify, type JWTVerifyGetKey, type JWTVerifyOptions, SignJWT } from 'jose';
+import { type CryptoKey, type JWTPayload, jwtVerify, type JWTVerifyGetKey, type JWTVerifyOptions, SignJWT } from 'jose';
 import { KeysAwayError, publicKeyAlgorithms, remoteKeys } from './auth-keys.ts';
 import { type Account, type ClaimRules, readClaims } from './claims.ts';
 import type { Clock } from './domain/ports.ts';

@@ -1,10 +1,10 @@
 import { createRequire } from 'node:module';
-import { Command } from 'commander';
-import { createSwitchboard } from './app.ts';
+import { Command, CommanderError } from 'commander';
+import { createSwitchboard, type Switchboard } from './app.ts';
 import { mintToken } from './auth.ts';
 import { systemClock } from './clock.ts';
-import { ConfigError, type Config, environment, readConfig } from './config.ts';
-import { createLog } from './log.ts';
+import { type Config, ConfigError, environment, readConfig } from './config.ts';
+import { createLog, type Log } from './log.ts';
 import { settingsHelp } from './settings.ts';
 import { NewerDatabaseError } from './store/migrate.ts';
 
@@ -26,8 +26,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     await program.parseAsync(argv);
   } catch (error) {
-    // Commander has said what there is to say.
-    return (error as { exitCode?: number }).exitCode ?? 1;
+    if (!(error instanceof CommanderError)) throw error;
+    // It has said what there is to say.
+    return error.exitCode;
   }
   return status;
 }
@@ -38,33 +39,66 @@ async function withConfig(work: (config: Config) => Promise<number>): Promise<nu
     config = readConfig(environment());
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    return 2;
+    return fail(error.message, 2);
   }
   return work(config);
 }
 
 async function start(config: Config): Promise<number> {
   const log = createLog(config.logLevel);
-  // Asked for before anything is open: a signal that comes while starting must not end it half-way.
-  const stop = new Promise<string>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
-  });
-  let switchboard: Awaited<ReturnType<typeof createSwitchboard>> | undefined;
+  // Before anything is open: a signal that comes while starting must not end it half-way.
+  const end = untilEnd(log);
+  let switchboard: Switchboard;
   try {
     switchboard = await createSwitchboard(config, log);
+  } catch (error) {
+    return fail(...whyNotOpened(error, config));
+  }
+  try {
     const url = await switchboard.listen();
     log.info({ url }, 'listening');
     if (config.demo) await sayWhatToOpen(config, url);
   } catch (error) {
-    await switchboard?.close().catch(() => undefined);
-    return sayWhyNot(error, config);
+    await switchboard.close().catch(() => undefined);
+    return fail(...whyNotListening(error, config));
   }
-  const signal = await stop;
-  log.info({ signal }, 'stopping');
-  await switchboard.close();
-  log.info('stopped');
-  return 0;
+  const status = await end;
+  try {
+    await switchboard.close();
+    log.info('stopped');
+  } catch (error) {
+    log.error({ err: error }, 'stopped, but not in order');
+  }
+  return status;
+}
+
+/** How long an orderly end may take, a start that was under way included. */
+const END_WITHIN_MS = 9_500;
+
+/** Resolves when the process is to end, with its exit status: 0 after a signal, 1 after an error that nobody caught. */
+function untilEnd(log: Log): Promise<number> {
+  return new Promise((resolve) => {
+    const endWith = (status: number): void => {
+      setTimeout(() => {
+        log.warn('not everything could be ended in time');
+        process.exit(status);
+      }, END_WITHIN_MS).unref();
+      resolve(status);
+    };
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        log.info({ signal }, 'stopping');
+        endWith(0);
+      });
+    }
+    // What it left half-done nobody knows: end in order, and let whoever watches over us start afresh.
+    process.once('uncaughtException', (error) => {
+      log.fatal({ err: error }, 'uncaught error; stopping');
+      endWith(1);
+    });
+    // Something that nobody waited for has failed. That must be looked into, but cuts nobody off.
+    process.on('unhandledRejection', (reason) => log.error({ err: reason }, 'unhandled rejection'));
+  });
 }
 
 /** For people at a terminal; the log is for machines. */
@@ -87,22 +121,42 @@ async function sayWhatToOpen(config: Config, url: string): Promise<void> {
   );
 }
 
-/** One line that says what is wrong with what, in words of the setting that can mend it. */
-function sayWhyNot(error: unknown, { database, host, port }: Config): number {
-  const { code, message, errno } = error as { code?: string; message?: string; errno?: number };
-  if (error instanceof NewerDatabaseError) return fail(message ?? '', 1);
-  if (code === 'EADDRINUSE') return fail(`PORT ${port} on ${host} is taken by another program. Example: PORT=8788`, 2);
-  if (code === 'EADDRNOTAVAIL' || (code === 'ENOTFOUND' && message?.includes(host)))
-    return fail(`HOST ${host} is no address of this machine. Example: HOST=127.0.0.1`, 2);
-  if (code === 'EACCES') return fail(`PORT ${port} may not be used by this account. Example: PORT=8787`, 2);
-  if (errno === 1045 || errno === 1698) return fail('DATABASE_URL: user or password are refused by the database', 2);
-  if (errno === 1044 || errno === 1049)
-    return fail('DATABASE_URL: there is no such database, or the user has no right to it', 2);
-  if (database.kind === 'mysql') return fail(`DATABASE_URL: the database cannot be used (${code ?? message})`, 1);
-  return fail(`Could not start: ${message ?? String(error)}`, 1);
+type Failure = readonly [line: string, status: number];
+
+/** What kept the store, or all that stands on it, from opening, in words of the setting that can mend it. */
+function whyNotOpened(error: unknown, { database }: Config): Failure {
+  const { code, errno, message } = error as { code?: string; errno?: number; message?: string };
+  if (error instanceof NewerDatabaseError) return [error.message, 1];
+  if (code === undefined) return [`Could not start: ${message ?? String(error)}`, 1];
+  const reason = code.startsWith('ERR_') ? message : code;
+  if (database.kind === 'sqlite') return [`DATABASE_URL: the file ${database.file} cannot be used (${reason})`, 2];
+  if (errno === 1045 || errno === 1698) return ['DATABASE_URL: user or password are refused by the database', 2];
+  if (errno === 1044 || errno === 1049) {
+    return ['DATABASE_URL: there is no such database, or the user has no right to it', 2];
+  }
+  return [`DATABASE_URL: the database cannot be used (${reason})`, 1];
 }
 
+function whyNotListening(error: unknown, { host, port }: Config): Failure {
+  const { code, message } = error as { code?: string; message?: string };
+  switch (code) {
+    case 'EADDRINUSE':
+      return [`PORT ${port} on ${host} is taken by another program. Example: PORT=8788`, 2];
+    case 'EACCES':
+      return [`PORT ${port} may not be used by this account. Example: PORT=8787`, 2];
+    case 'EADDRNOTAVAIL':
+    case 'EAFNOSUPPORT':
+    case 'EAI_AGAIN':
+    case 'EINVAL':
+    case 'ENOTFOUND':
+      return [`HOST ${host} is no address of this machine. Example: HOST=127.0.0.1`, 2];
+    default:
+      return [`PORT ${port} on ${host} cannot be listened on (${code ?? message})`, 1];
+  }
+}
+
+/** Says on one line why it ends. */
 function fail(line: string, status: number): number {
-  process.stderr.write(`${line.replaceAll('\n', ' ')}\n`);
+  process.stderr.write(`${line.replaceAll(/\s+/g, ' ')}\n`);
   return status;
 }

@@ -6,6 +6,8 @@ import { type Database, database, redisUrl } from './config-database.ts';
 import { demoSecret, signingKey } from './config-key.ts';
 import { ConfigError, type Environment, parsedUrl, type Read, reader, shown } from './config-source.ts';
 
+export { ConfigError };
+
 /** Everything that a start needs to know. */
 export interface Config {
   readonly host: string;

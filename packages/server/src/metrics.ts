@@ -6,7 +6,6 @@ export interface Metrics {
   readonly registry: Registry;
   readonly connections: Gauge<'type'>;
   readonly framesReceived: Counter<'type'>;
-  readonly framesSent: Counter<'type'>;
   readonly messagesStored: Counter<'sender'>;
   /** Seconds from the start of a group commit to its end. */
   readonly commitSeconds: Histogram;
@@ -35,12 +34,6 @@ export function createMetrics(): Metrics {
     framesReceived: new Counter({
       name: 'switchboard_frames_received_total',
       help: 'Frames from clients, by type',
-      labelNames: ['type'],
-      registers,
-    }),
-    framesSent: new Counter({
-      name: 'switchboard_frames_sent_total',
-      help: 'Frames to clients, by type',
       labelNames: ['type'],
       registers,
     }),

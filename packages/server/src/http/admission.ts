@@ -1,8 +1,8 @@
 import { ChatError, invalid } from '@switchboard/protocol';
 import type { FastifyRequest } from 'fastify';
+import { type AddressOf, networkOf } from '../address.ts';
 import { type Authenticate, type Authenticated, findToken } from '../auth.ts';
 import type { Caller } from '../domain/chat.ts';
-import { addressOf, networkOf } from './address.ts';
 import type { CallerLimits } from './caller-limits.ts';
 
 /** Whom a route is for. `open` asks for no token. */
@@ -27,16 +27,18 @@ declare module 'fastify' {
 export class Admission {
   readonly #authenticate: Authenticate;
   readonly #limits: CallerLimits | null;
+  readonly #addressOf: AddressOf;
 
   /** @param limits null: no limit */
-  constructor(authenticate: Authenticate, limits: CallerLimits | null) {
+  constructor(authenticate: Authenticate, limits: CallerLimits | null, addressOf: AddressOf) {
     this.#authenticate = authenticate;
+    this.#addressOf = addressOf;
     this.#limits = limits;
   }
 
   /** @throws ChatError RATE_LIMITED, UNAUTHORIZED, UNAVAILABLE, FORBIDDEN, INVALID_PARAMETER or NOT_FOUND */
   async admit(request: FastifyRequest, side: Side): Promise<void> {
-    const address = addressOf(request);
+    const address = this.#addressOf(request.raw);
     const identified = side === 'open' ? null : this.#identify(request);
     // The rate comes first, but whose rate it is only the token tells: what is wrong with the token waits.
     const account = identified && (await identified.catch(() => null));

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Chat } from '../domain/chat.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Log } from '../log.ts';
-import { networkOf } from './address.ts';
+import { networkOf } from '../address.ts';
 import { within } from './deadline.ts';
 
 /** What an admin can ask for by REST, as the operation log names it. */

@@ -1,5 +1,6 @@
 import { limits } from '@switchboard/protocol';
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { AddressOf } from '../address.ts';
 import type { Authenticate } from '../auth.ts';
 import type { Chat } from '../domain/chat.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -31,8 +32,7 @@ export interface HttpParts {
   readonly demo: boolean;
   /** Requests of one account, or of one address without a valid token; null: no limit. */
   readonly rateLimit: { perSecond: number; burst: number } | null;
-  /** As Fastify takes it: whose `X-Forwarded-*` headers to believe. */
-  readonly trustProxy: boolean | string;
+  readonly addressOf: AddressOf;
   /** Throws when the store is away or not migrated. */
   readonly ready: () => Promise<void>;
   /** True when the server is about to end. */
@@ -54,7 +54,6 @@ export async function createHttp(parts: HttpParts): Promise<FastifyInstance> {
     // Fastify's own lines would hold URLs.
     logger: false,
     bodyLimit: limits.bodyBytes,
-    trustProxy: parts.trustProxy,
     http: { headersTimeout: HEADERS_WITHIN_MS, connectionsCheckingInterval: CHECK_EVERY_MS },
     requestTimeout: REQUEST_WITHIN_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -76,7 +75,7 @@ export async function createHttp(parts: HttpParts): Promise<FastifyInstance> {
   partWithClients(server, parts.draining);
   await browserRules(server, parts);
 
-  const admission = new Admission(authenticate, rateLimit && new CallerLimits(rateLimit, clock));
+  const admission = new Admission(authenticate, rateLimit && new CallerLimits(rateLimit, clock), parts.addressOf);
   const refusals = new Refusals(chat, clock, log);
   await server.register(opsRoutes, parts);
   await server.register(openRoutes, { admission });

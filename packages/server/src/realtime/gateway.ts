@@ -5,6 +5,7 @@ import {
   ChatError, closeCodes, decodeFrame, errorBody, errorKinds, invalid, type Language, limits, preferredLanguage,
 } from '@switchboard/protocol';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import type { AddressOf } from '../address.ts';
 import { type Authenticate, type Authenticated, findToken } from '../auth.ts';
 import type { Chat } from '../domain/chat.ts';
 import type { Following } from '../domain/following.ts';
@@ -32,6 +33,7 @@ export interface GatewayParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly addressOf: AddressOf;
   readonly newConnectionId: () => string;
   readonly allowedOrigins: readonly string[] | null;
   /** Demo mode: pages on this machine may connect. */
@@ -88,7 +90,7 @@ export class Gateway {
       refuseUpgrade(socket, body);
       if (!(error instanceof ChatError)) this.#parts.log.error({ err: error }, 'upgrade failed');
       this.#parts.metrics.errors.inc({ code: body.code });
-      if (asked.admin && body.code !== 'UNAVAILABLE') await this.#recordRefusal(asked.id, body.code, addressOf(request));
+      if (asked.admin && body.code !== 'UNAVAILABLE') await this.#recordRefusal(asked.id, body.code, this.#parts.addressOf(request));
     } finally {
       socket.off('error', ignore);
     }
@@ -138,7 +140,7 @@ export class Gateway {
     asked.id = account.identity.id;
     const actor = chosenSide(query, account);
     const connection = new Connection({
-      caller: { actor, identity: account.identity, connection: newConnectionId(), address: addressOf(request) },
+      caller: { actor, identity: account.identity, connection: newConnectionId(), address: this.#parts.addressOf(request) },
       language,
       expiresAt: account.expiresAt,
       bucket: rateLimit && new TokenBucket(rateLimit.perSecond, rateLimit.burst, clock),
@@ -308,10 +310,6 @@ function refuseUpgrade(socket: Duplex, body: ReturnType<typeof errorBody>): void
 function pathOf(request: IncomingMessage): string {
   const path = (request.url ?? '/').split('?', 1)[0] as string;
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-}
-
-function addressOf(request: IncomingMessage): string {
-  return request.socket.remoteAddress ?? '';
 }
 
 function ignore(): void {}
