@@ -40,7 +40,7 @@ export const layers = {
   },
   log: { files: /^packages\/server\/src\/log\.ts$/, rooms: [], packages: ['pino'], node: true },
   app: {
-    files: /^packages\/server\/src\/(app|cli|index|main)\.ts$/,
+    files: /^packages\/server\/src\/((app|cli|index|main|open-store)\.ts$|(demo|embed|verbs)\/)/,
     rooms: ['domain', 'store', 'bus', 'realtime', 'http', 'doors', 'log', 'protocol'],
     packages: ['*'],
     node: true,

@@ -44,6 +44,7 @@ interface Url {
 interface Globals {
   readonly setTimeout: (run: () => void, ms: number) => unknown;
   readonly clearTimeout: (timer: unknown) => void;
+  readonly queueMicrotask: (run: () => void) => void;
   readonly performance: { readonly timeOrigin: number; now(): number };
   readonly crypto: { getRandomValues<T>(array: T): T };
   readonly TextEncoder: new () => { encode(text: string): { readonly length: number } };
@@ -72,6 +73,13 @@ export const systemClock: Clock = {
     return () => host.clearTimeout(timer);
   },
 };
+
+/** Makes an uncaught error of it, as it would be in any other callback. */
+export function rethrow(error: unknown): void {
+  host.queueMicrotask(() => {
+    throw error;
+  });
+}
 
 /** 128 random bits as 32 letters. */
 export function newId(): string {

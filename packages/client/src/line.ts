@@ -117,7 +117,6 @@ export class Line {
     const { url, type, WebSocket, onError } = this.#parts;
     let socket: Socket;
     try {
-      // `role` repeats `type` for servers that were written against the first document.
       socket = new WebSocket(url.withQuery({ token, type }));
     } catch (error) {
       onError('SOCKET', error);

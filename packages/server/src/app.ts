@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
@@ -14,27 +14,62 @@ import { Following } from './domain/following.ts';
 import type { Bus } from './domain/ports.ts';
 import { LocalPresence } from './domain/presence.ts';
 import { Upkeep } from './domain/upkeep.ts';
+import { type HostAuthenticate, hostAuthenticate } from './embed/account.ts';
+import { HostEvents, type Listener, overheard, type SwitchboardEvents } from './embed/events.ts';
+import { type HttpServer, Mount, type Next } from './embed/mount.ts';
+import { type Behalf, Party } from './embed/party.ts';
 import { createHttp } from './http/server.ts';
 import { newId, nodeId as newNodeId } from './ids.ts';
 import type { Log } from './log.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
+import { createMetrics } from './metrics.ts';
+import { openStore } from './open-store.ts';
 import { FrameWriter } from './realtime/frames.ts';
 import { Gateway } from './realtime/gateway.ts';
 import { Hub } from './realtime/hub.ts';
 import { Sequencer } from './realtime/sequencer.ts';
 import { Sweeper } from './realtime/sweeper.ts';
 import { repeat } from './repeat.ts';
-import type { Dialect } from './store/dialect.ts';
-import { mysqlDialect } from './store/mysql.ts';
+import type { BorrowedPool } from './store/borrowed-pool.ts';
 import { LEASE_MS } from './store/roster.ts';
-import { sqliteDialect } from './store/sqlite.ts';
-import { SqlStore } from './store/sql-store.ts';
 
+/** A chat server: listening by itself, or mounted on a server that is there already. */
 export interface Switchboard {
-  /** Starts to serve. @returns the address, such as `http://127.0.0.1:8787` */
+  /** Starts to serve on `HOST` and `PORT`. @returns the address, such as `http://127.0.0.1:8787` */
   listen(): Promise<string>;
+  /**
+   * Answers requests to Switchboard's own paths; others go to `next`, as in Express.
+   * @returns whether the request was one of its own
+   */
+  readonly handler: (request: IncomingMessage, response: ServerResponse, next?: Next) => boolean;
+  /**
+   * Takes WebSocket upgrades to Switchboard's own path, and leaves others alone.
+   * @returns whether the upgrade was one of its own
+   */
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+  /** Whether a request or an upgrade is for Switchboard. */
+  readonly serves: (request: IncomingMessage) => boolean;
+  /**
+   * `handler` and `upgrade` in front of everything else on this server: framework, body parsers, other WebSockets.
+   * @returns takes it off again; `close` does so too
+   */
+  attach(server: HttpServer): () => void;
+  /** Listens to what this node commits, each event once. @returns ends the subscription */
+  on<E extends keyof SwitchboardEvents>(name: E, listener: Listener<E>): () => void;
+  /** Acts for a user or an admin, with the same rules as by REST and without a token. */
+  as(who: Behalf): Party;
+  /** For the host's own health check. Throws when the store is away. */
+  ready(): Promise<void>;
+  /** For the host's own metrics page: what this instance counts, in the text format of Prometheus. */
+  metrics(): Promise<string>;
   /** Stops accepting, lets what is in flight finish, tells sockets to go elsewhere. Resolves within ten seconds. */
   close(): Promise<void>;
+}
+
+/** What a host brings along. */
+export interface HostParts {
+  readonly pool?: BorrowedPool | null;
+  readonly authenticate?: HostAuthenticate | null;
+  readonly prefix?: string;
 }
 
 const UPKEEP_EVERY_MS = 500;
@@ -49,14 +84,19 @@ const LINGER_MS = 2_000;
  * Puts all parts together: the only place that knows every one. The store is migrated before this resolves.
  * @throws what the store throws when it cannot be reached or migrated
  */
-export async function createSwitchboard(config: Config, log: Log): Promise<Switchboard> {
+export async function assemble(config: Config, log: Log, host: HostParts = {}): Promise<Switchboard> {
   const clock = systemClock;
   const nodeId = newNodeId();
   const metrics = createMetrics();
-  const store = await openStore(config, log, metrics);
-  const bus: Bus = config.redisUrl
+  const authenticate = host.authenticate
+    ? hostAuthenticate(host.authenticate, log)
+    : await createAuthenticate(config.jwt, clock);
+  const store = await openStore(config, { log, metrics, pool: host.pool ?? null });
+  const events = new HostEvents(log);
+  const plainBus: Bus = config.redisUrl
     ? await RedisBus.connect({ url: config.redisUrl, nodeId, log, clock })
     : new LocalBus();
+  const bus = overheard(plainBus, (hint) => events.tell(hint));
   const graceMs = config.adminOfflineGraceSeconds * 1000;
 
   const drainQueue = (): void => {
@@ -87,7 +127,6 @@ export async function createSwitchboard(config: Config, log: Log): Promise<Switc
     else sequencer.receive(hint);
   });
 
-  const authenticate = await createAuthenticate(config.jwt, clock);
   let draining = false;
   let connections = 0;
   const { allowedOrigins, demo } = config;
@@ -103,9 +142,19 @@ export async function createSwitchboard(config: Config, log: Log): Promise<Switc
     ready: () => store.ready(),
     draining: () => draining,
   });
+  const takeUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    void gateway.upgrade(request, socket, head);
+  };
   http.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (Gateway.serves(request)) void gateway.upgrade(request, socket, head);
+    if (Gateway.serves(request)) takeUpgrade(request, socket, head);
     else refusePath(socket);
+  });
+  const mount = new Mount({
+    prefix: host.prefix ?? '',
+    log,
+    answer: (request, response) => void http.server.emit('request', request, response),
+    servesUpgrade: (url) => Gateway.serves({ url } as IncomingMessage),
+    upgrade: takeUpgrade,
   });
 
   const neglected = (error: unknown): void => {
@@ -118,60 +167,36 @@ export async function createSwitchboard(config: Config, log: Log): Promise<Switc
     loops.push(repeat(SWEEP_EVERY_MS, () => sweeper.sweep(), neglected));
   }
 
+  const close = async (): Promise<void> => {
+    draining = true;
+    // The listener closes first; what it already let in is answered by the drain.
+    const closed = http.close();
+    const answered = mount.close(DRAIN_MS + LINGER_MS);
+    await gateway.drain(DRAIN_MS);
+    const impatience = setTimeout(() => http.server.closeAllConnections(), LINGER_MS);
+    await closed;
+    clearTimeout(impatience);
+    await answered;
+    await Promise.all(loops.map((loop) => loop.stop()));
+    await presence.settle().catch((error: unknown) => log.warn({ err: error }, 'departures could not be stored'));
+    await bus.close();
+    await store.close();
+    events.flush();
+  };
+  let closing: Promise<void> | undefined;
+
   return {
     listen: () => listen(http, config),
-    async close() {
-      draining = true;
-      // The listener closes first; what it already let in is answered by the drain.
-      const closed = http.close();
-      await gateway.drain(DRAIN_MS);
-      const impatience = setTimeout(() => http.server.closeAllConnections(), LINGER_MS);
-      await closed;
-      clearTimeout(impatience);
-      await Promise.all(loops.map((loop) => loop.stop()));
-      await presence.settle().catch((error: unknown) => log.warn({ err: error }, 'departures could not be stored'));
-      await bus.close();
-      await store.close();
-    },
+    handler: (request, response, next) => mount.handler(request, response, next),
+    upgrade: (request, socket, head) => mount.upgrade(request, socket, head),
+    serves: (request) => mount.serves(request),
+    attach: (server) => mount.attach(server),
+    on: (name, listener) => events.on(name, listener),
+    as: (who) => new Party(chat, who),
+    ready: () => store.ready(),
+    metrics: () => metrics.registry.metrics(),
+    close: () => (closing ??= close()),
   };
-}
-
-async function openStore(config: Config, log: Log, metrics: Metrics): Promise<SqlStore> {
-  const dialect: Dialect =
-    config.database.kind === 'sqlite' ? await sqliteDialect(config.database.file) : mysqlDialect(config.database.options);
-  const store = new SqlStore({
-    dialect,
-    capacity: config.maxActiveSessionsPerAdmin,
-    onCommit: (size, seconds) => {
-      metrics.commitSize.observe(size);
-      metrics.commitSeconds.observe(seconds);
-    },
-  });
-  try {
-    await migrateWhenReachable(store, dialect, config.databaseWaitSeconds * 1000, log);
-    for (const fault of await store.durabilityFaults()) {
-      log.warn({ fault }, 'the database may lose acknowledged messages at a power loss');
-    }
-  } catch (error) {
-    await store.close().catch(() => undefined);
-    throw error;
-  }
-  return store;
-}
-
-/** A database that starts at the same time as we do gets a while to come up. */
-async function migrateWhenReachable(store: SqlStore, dialect: Dialect, patienceMs: number, log: Log): Promise<void> {
-  const until = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      await store.migrate();
-      return;
-    } catch (error) {
-      if (dialect.classify(error) !== 'away' || performance.now() > until) throw error;
-      log.warn({ err: error }, 'the database cannot be reached yet');
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
-  }
 }
 
 async function listen(http: FastifyInstance, { host, port }: Config): Promise<string> {

@@ -43,17 +43,19 @@ export async function createAuthenticate(settings: JwtSettings, clock: Clock): P
   };
   const verify = async (token: string): Promise<JWTPayload> => {
     try {
+      if (!isCompact(token)) throw new TypeError('not three parts of base64url');
+      const currentDate = new Date(clock.now());
       // jose takes a key and a way to choose one, but has no single type for both.
-      return (await jwtVerify(token, key as JWTVerifyGetKey, { ...fixed, currentDate: new Date(clock.now()) })).payload;
+      const { payload } = await jwtVerify(token, key as JWTVerifyGetKey, { ...fixed, currentDate });
+      if (token.split('.', 2).some(repeatsName)) throw new TypeError('a name twice');
+      return payload;
     } catch (error) {
       if (error instanceof KeysAwayError) throw new ChatError('UNAVAILABLE', { retryAfterMs: 2_000, cause: error });
       throw new ChatError('UNAUTHORIZED');
     }
   };
   return async (token) => {
-    if (!isCompact(token)) throw new ChatError('UNAUTHORIZED');
     const payload = await verify(token);
-    if (token.split('.', 2).some(repeatsName)) throw new ChatError('UNAUTHORIZED');
     const endsAt = payload.exp === undefined ? Infinity : (payload.exp + leewaySeconds) * 1000;
     return { ...readClaims(payload, settings), expiresAt: endsAt > LAST_MS ? null : endsAt };
   };

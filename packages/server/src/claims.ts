@@ -88,5 +88,5 @@ function shownText(value: unknown, most: number): string {
   if (value === undefined || value === null) return '';
   if (typeof value !== 'string') throw new ChatError('UNAUTHORIZED');
   const clean = value.toWellFormed().replaceAll(/[\p{Cc}\uFFFD]/gu, '');
-  return [...clean].slice(0, most).join('');
+  return Array.from(clean).slice(0, most).join('');
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { createSwitchboard, type Switchboard } from './app.ts';
+import { assemble, type Switchboard } from './app.ts';
 import { mintToken } from './auth.ts';
 import { systemClock } from './clock.ts';
 import { type Config, ConfigError, environment, readConfig } from './config.ts';
@@ -50,13 +50,14 @@ async function start(config: Config): Promise<number> {
   const end = untilEnd(log);
   let switchboard: Switchboard;
   try {
-    switchboard = await createSwitchboard(config, log);
+    switchboard = await assemble(config, log);
   } catch (error) {
     return fail(...whyNotOpened(error, config));
   }
   try {
     const url = await switchboard.listen();
-    log.info({ url }, 'listening');
+    // Whoever started us waits for this line, whatever else they want to hear.
+    log.child({}, { level: 'info' }).info({ url }, 'listening');
     if (config.demo) await sayWhatToOpen(config, url);
   } catch (error) {
     await switchboard.close().catch(() => undefined);

@@ -4,7 +4,7 @@ export type Database =
   | { readonly kind: 'sqlite'; readonly file: string }
   | { readonly kind: 'mysql'; readonly options: MysqlTarget };
 
-export interface MysqlTarget {
+interface MysqlTarget {
   readonly host?: string;
   readonly port?: number;
   readonly socketPath?: string;

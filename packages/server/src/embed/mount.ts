@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ChatError, errorBody, preferredLanguage } from '@switchboard/protocol';
+import type { Log } from '../log.ts';
 
 /** Passes a request on, as in Express and Connect. */
 export type Next = (error?: unknown) => void;
@@ -12,13 +13,17 @@ export type HttpServer = Pick<EventEmitter, 'emit' | 'on' | 'off' | 'listenerCou
 export interface MountParts {
   /** What stands before our paths on the host's server; empty for nothing. */
   readonly prefix: string;
+  readonly log: Log;
   readonly answer: (request: IncomingMessage, response: ServerResponse) => void;
-  readonly servesUpgrade: (request: IncomingMessage) => boolean;
+  readonly servesUpgrade: (url: string) => boolean;
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
 /** Everything below these is ours. They themselves are not: the host may well have a page at `/chat`. */
 const OURS = /^(\/api)?(\/admin)?\/chat\/[^?#]/;
+
+const UPGRADES_MISSING =
+  "a WebSocket came as a plain request: pass the server's upgrade events to switchboard.upgrade, or use attach";
 
 /** Our routes on somebody else's HTTP server: takes what is ours and passes on everything else. */
 export class Mount {
@@ -39,8 +44,9 @@ export class Mount {
 
   /** @returns whether the request was ours; if not, `next` has been called */
   handler(request: IncomingMessage, response: ServerResponse, next?: Next): boolean {
-    const url = isUpgrade(request) ? null : this.#ownUrl(request);
-    if (url === null) {
+    const url = this.#ownUrl(request);
+    if (url !== null && isUpgrade(request)) this.#parts.log.warn(UPGRADES_MISSING);
+    if (url === null || isUpgrade(request)) {
       next?.();
       return false;
     }
@@ -121,7 +127,7 @@ export class Mount {
     const { prefix, servesUpgrade } = this.#parts;
     if (!url.startsWith(prefix)) return null;
     const own = url.slice(prefix.length);
-    const ours = isUpgrade(request) ? servesUpgrade({ ...request, url: own } as IncomingMessage) : OURS.test(own);
+    const ours = isUpgrade(request) ? servesUpgrade(own) : OURS.test(own);
     return ours ? own : null;
   }
 }

@@ -1,4 +1,5 @@
-import { type Config, ConfigError, environment, readConfig } from '../config.ts';
+import { type Config, environment, readConfig } from '../config.ts';
+import { ConfigError, type Environment } from '../config-source.ts';
 import { randomSecret } from '../ids.ts';
 import { BorrowedPool, type MysqlPool } from '../store/borrowed-pool.ts';
 import type { HostAuthenticate } from './account.ts';
@@ -74,7 +75,7 @@ export function readOptions(options: SwitchboardOptions | undefined): Reading {
   }
   const named = options === undefined ? environment() : texts(rest);
   const pool = database === undefined || typeof database === 'string' ? null : new BorrowedPool(database);
-  const env = {
+  const env: Environment = {
     ...named,
     ...(typeof database === 'string' ? { DATABASE_URL: database } : {}),
     ...(authenticate === null ? {} : withoutKeys()),

@@ -1,0 +1,69 @@
+/** What happened in a storm, as its witnesses tell it. Written while it blows, judged when it is over. */
+
+/** A message that a sender handed in; told again with the same id until it is acknowledged. */
+export interface Sent {
+  readonly what: 'sent';
+  readonly sessionId: string;
+  readonly clientMessageId: string;
+  readonly content: string;
+}
+
+export interface Acked {
+  readonly what: 'acked';
+  readonly sessionId: string;
+  readonly clientMessageId: string;
+  readonly messageId: string;
+  readonly seq: number;
+}
+
+/** An event that a connection was told, live or while catching up. */
+export interface Seen {
+  readonly what: 'seen';
+  /** Who watches; a complete observer must miss nothing. */
+  readonly observer: string;
+  readonly connection: number;
+  readonly sessionId: string;
+  readonly seq: number;
+  /** Null for an event that is no message. */
+  readonly messageId: string | null;
+}
+
+/** A message as REST tells it when all is over. */
+export interface Stored {
+  readonly what: 'stored';
+  readonly sessionId: string;
+  readonly seq: number;
+  readonly messageId: string;
+  readonly clientMessageId: string | null;
+  readonly content: string;
+}
+
+/** A session's newest seq when all is over. */
+export interface Head {
+  readonly what: 'head';
+  readonly sessionId: string;
+  readonly seq: number;
+}
+
+/** A receipt position that a reader was told of. */
+export interface Receipt {
+  readonly what: 'receipt';
+  readonly sessionId: string;
+  readonly reader: string;
+  readonly kind: 'delivered' | 'read';
+  readonly upToSeq: number;
+}
+
+export type Line = Sent | Acked | Seen | Stored | Head | Receipt;
+
+export class History {
+  readonly lines: Line[] = [];
+
+  add(line: Line): void {
+    this.lines.push(line);
+  }
+
+  of<W extends Line['what']>(what: W): Extract<Line, { what: W }>[] {
+    return this.lines.filter((line): line is Extract<Line, { what: W }> => line.what === what);
+  }
+}

@@ -1,0 +1,107 @@
+import type { History, Seen } from './history.ts';
+
+/** What a history breaks, in words; nothing when every promise was kept. */
+export interface Verdict {
+  readonly lost: string[];
+  readonly doubled: string[];
+  readonly disordered: string[];
+  readonly holes: string[];
+}
+
+export interface JudgeOptions {
+  /** Observers that must have been told every event of every session they follow. */
+  readonly complete?: readonly string[];
+}
+
+/**
+ * Judges a history: everything acknowledged is stored, as it was sent and where the ack said; nothing is stored or
+ * shown twice; all witnesses agree what stands at each place of each log; complete observers miss nothing.
+ */
+export function judge(history: History, { complete = [] }: JudgeOptions = {}): Verdict {
+  const verdict: Verdict = { lost: [], doubled: [], disordered: [], holes: [] };
+  judgeAcks(history, verdict);
+  judgeOrder(history, verdict);
+  judgeConnections(history.of('seen'), verdict);
+  for (const observer of complete) judgeCompleteness(history, observer, verdict);
+  judgeReceipts(history, verdict);
+  return verdict;
+}
+
+export function faultless(verdict: Verdict): boolean {
+  return Object.values(verdict).every((list: string[]) => list.length === 0);
+}
+
+function judgeAcks(history: History, { lost, doubled, disordered }: Verdict): void {
+  const stored = new Map(history.of('stored').map((s) => [s.messageId, s]));
+  const contents = new Map(history.of('sent').map((s) => [`${s.sessionId} ${s.clientMessageId}`, s.content]));
+  const firstAck = new Map<string, string>();
+  for (const ack of history.of('acked')) {
+    const key = `${ack.sessionId} ${ack.clientMessageId}`;
+    const found = stored.get(ack.messageId);
+    if (!found) lost.push(`${key}: acknowledged as ${ack.messageId}, not stored`);
+    else if (found.content !== contents.get(key)) lost.push(`${key}: stored with another content`);
+    else if (found.seq !== ack.seq || found.sessionId !== ack.sessionId) disordered.push(`${key}: acknowledged at ${ack.seq}, stored at ${found.seq}`);
+    const first = firstAck.get(key);
+    if (first !== undefined && first !== ack.messageId) doubled.push(`${key}: acknowledged as ${first} and as ${ack.messageId}`);
+    firstAck.set(key, ack.messageId);
+  }
+  const seen = new Set<string>();
+  for (const { sessionId, clientMessageId } of history.of('stored')) {
+    if (clientMessageId === null) continue;
+    const key = `${sessionId} ${clientMessageId}`;
+    if (seen.has(key)) doubled.push(`${key}: stored more than once`);
+    seen.add(key);
+  }
+}
+
+/** All who tell what stands at a place must tell the same. */
+function judgeOrder(history: History, { disordered }: Verdict): void {
+  const places = new Map<string, string>();
+  const tell = (who: string, sessionId: string, seq: number, messageId: string | null): void => {
+    const place = `${sessionId} #${seq}`;
+    const said = messageId ?? 'no message';
+    const before = places.get(place);
+    if (before !== undefined && before !== said) disordered.push(`${place}: ${who} says ${said}, others ${before}`);
+    else places.set(place, said);
+  };
+  for (const s of history.of('stored')) tell('REST', s.sessionId, s.seq, s.messageId);
+  for (const a of history.of('acked')) tell('an ack', a.sessionId, a.seq, a.messageId);
+  for (const s of history.of('seen')) tell(s.observer, s.sessionId, s.seq, s.messageId);
+}
+
+/** On one connection every session only moves forward. */
+function judgeConnections(seen: readonly Seen[], { doubled, disordered }: Verdict): void {
+  const heads = new Map<string, number>();
+  for (const { observer, connection, sessionId, seq } of seen) {
+    const key = `${observer}/${connection} ${sessionId}`;
+    const head = heads.get(key) ?? 0;
+    if (seq === head) doubled.push(`${key}: #${seq} shown twice`);
+    else if (seq < head) disordered.push(`${key}: #${seq} after #${head}`);
+    heads.set(key, Math.max(head, seq));
+  }
+}
+
+function judgeCompleteness(history: History, observer: string, { holes, doubled }: Verdict): void {
+  const bySession = new Map<string, number[]>();
+  for (const line of history.of('seen')) {
+    if (line.observer !== observer) continue;
+    const seqs = bySession.get(line.sessionId);
+    if (seqs) seqs.push(line.seq);
+    else bySession.set(line.sessionId, [line.seq]);
+  }
+  for (const { sessionId, seq: head } of history.of('head')) {
+    const seqs = bySession.get(sessionId) ?? [];
+    const told = new Set(seqs);
+    if (told.size !== seqs.length) doubled.push(`${observer} ${sessionId}: ${seqs.length - told.size} shown twice`);
+    for (let seq = 1; seq <= head; seq++) if (!told.has(seq)) holes.push(`${observer} ${sessionId}: #${seq} never shown`);
+  }
+}
+
+function judgeReceipts(history: History, { disordered }: Verdict): void {
+  const positions = new Map<string, number>();
+  for (const { sessionId, reader, kind, upToSeq } of history.of('receipt')) {
+    const key = `${sessionId} ${reader} ${kind}`;
+    if (upToSeq < (positions.get(key) ?? 0)) disordered.push(`${key}: receipt went back to ${upToSeq}`);
+    positions.set(key, upToSeq);
+  }
+}

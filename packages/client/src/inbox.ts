@@ -1,0 +1,91 @@
+import type { ServerFrame, SessionStatus } from '@switchboard/protocol';
+
+/** An open session as the admins' list shows it. */
+export interface InboxEntry {
+  readonly sessionId: string;
+  readonly userId: number;
+  readonly status: SessionStatus;
+  readonly adminId: number | null;
+  /** How far its log has got, as far as this admin is told: sessions of others move on unheard until the next snapshot. */
+  readonly lastSeq: number;
+}
+
+export interface InboxOptions {
+  /** Which open sessions are followed, so that each of their events is told: one's own (default), all, or none. */
+  readonly follow?: 'mine' | 'all' | 'none';
+  /** How many events back such a session's view begins. Default 100. */
+  readonly history?: number;
+}
+
+type Snapshot = Extract<ServerFrame, { type: 'inbox_snapshot' }>['data'];
+
+/** The sessions that are open, kept up by what is told live and by a snapshot after each break. */
+export class Inbox {
+  readonly #changed: (entry: InboxEntry) => void;
+  readonly #askFor: () => void;
+  readonly #entries = new Map<string, InboxEntry>();
+  /** Session ids of the snapshot that is coming in. */
+  #seen = new Set<string>();
+  #since: string | null = null;
+
+  constructor(changed: (entry: InboxEntry) => void, askFor: () => void) {
+    this.#changed = changed;
+    this.#askFor = askFor;
+  }
+
+  /** All open sessions: those that wait, and those that somebody has. */
+  get sessions(): readonly InboxEntry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Undefined when it is not open, or not known. */
+  get(sessionId: string): InboxEntry | undefined {
+    return this.#entries.get(sessionId);
+  }
+
+  /** False until the first snapshot is complete. */
+  get complete(): boolean {
+    return this.#since !== null;
+  }
+
+  /** Asks the server for the present state. */
+  refresh(): void {
+    this.#askFor();
+  }
+
+  /** @internal the frame that asks for what has changed */
+  request(): { type: 'inbox'; requestId: string; data: { since?: string } } {
+    this.#seen = new Set();
+    return { type: 'inbox', requestId: 'inbox', data: this.#since === null ? {} : { since: this.#since } };
+  }
+
+  /** @internal */
+  snapshot({ sessions, last, serverTime }: Snapshot): void {
+    for (const { sessionId, userId, status, adminId, lastSeq } of sessions) {
+      this.#seen.add(sessionId);
+      // What was told live meanwhile may be newer.
+      if ((this.#entries.get(sessionId)?.lastSeq ?? -1) > lastSeq) continue;
+      this.#put({ sessionId, userId, status, adminId, lastSeq });
+    }
+    if (!last) return;
+    this.#since = serverTime;
+    // Every open session is in every snapshot: one that is not has been closed.
+    for (const entry of this.#entries.values()) {
+      if (!this.#seen.has(entry.sessionId)) this.#put({ ...entry, status: 'closed' });
+    }
+  }
+
+  /** @internal an event that was told live; false when the session is not known */
+  note(sessionId: string, seq: number, change: Partial<Pick<InboxEntry, 'status' | 'adminId'>>): boolean {
+    const entry = this.#entries.get(sessionId);
+    if (!entry) return change.status === 'closed';
+    if (seq > entry.lastSeq) this.#put({ ...entry, ...change, lastSeq: seq });
+    return true;
+  }
+
+  #put(entry: InboxEntry): void {
+    if (entry.status === 'closed') this.#entries.delete(entry.sessionId);
+    else this.#entries.set(entry.sessionId, entry);
+    this.#changed(entry);
+  }
+}

@@ -1,0 +1,61 @@
+import type { Config } from './config.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { BorrowedPool } from './store/borrowed-pool.ts';
+import type { Dialect } from './store/dialect.ts';
+import { mysqlDialect } from './store/mysql.ts';
+import { SqlStore } from './store/sql-store.ts';
+import { sqliteDialect } from './store/sqlite.ts';
+
+/** The dialect of the database that is configured. */
+export async function dialectOf(database: Config['database']): Promise<Dialect> {
+  return database.kind === 'sqlite' ? sqliteDialect(database.file) : mysqlDialect(database.options);
+}
+
+export interface StoreParts {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The host's own pool, in place of the database that is configured. */
+  readonly pool: BorrowedPool | null;
+}
+
+/**
+ * Opens the store and brings it to this version's tables.
+ * @throws what the store throws when it cannot be reached or migrated
+ */
+export async function openStore(config: Config, { log, metrics, pool }: StoreParts): Promise<SqlStore> {
+  const dialect = pool ? mysqlDialect(pool) : await dialectOf(config.database);
+  const store = new SqlStore({
+    dialect,
+    capacity: config.maxActiveSessionsPerAdmin,
+    onCommit: (size, seconds) => {
+      metrics.commitSize.observe(size);
+      metrics.commitSeconds.observe(seconds);
+    },
+  });
+  try {
+    await migrateWhenReachable(store, dialect, config.databaseWaitSeconds * 1000, log);
+    for (const fault of await store.durabilityFaults()) {
+      log.warn({ fault }, 'the database may lose acknowledged messages at a power loss');
+    }
+  } catch (error) {
+    await store.close().catch(() => undefined);
+    throw error;
+  }
+  return store;
+}
+
+/** A database that starts at the same time as we do gets a while to come up. */
+async function migrateWhenReachable(store: SqlStore, dialect: Dialect, patienceMs: number, log: Log): Promise<void> {
+  const until = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      await store.migrate();
+      return;
+    } catch (error) {
+      if (dialect.classify(error) !== 'away' || performance.now() > until) throw error;
+      log.warn({ err: error }, 'the database cannot be reached yet');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
