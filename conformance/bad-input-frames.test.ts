@@ -1,6 +1,7 @@
 /** The half of the table of chapter 13 that is about connections. */
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Session } from '@switchboard/protocol';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from './boot.ts';
 import { newId } from './house.ts';
 import { refusalOf } from './peer.ts';
@@ -13,7 +14,9 @@ const long = 'x'.repeat(101);
 
 function expectField(error: DataOf<'error'>, field: string | RegExp): void {
   expect(error).toMatchObject({ code: 'INVALID_PARAMETER', retryable: false, details: { fault: expect.any(String) } });
-  expect(error.details?.field).toMatch(typeof field === 'string' ? new RegExp(`^${field.replaceAll('.', '\\.')}$`) : field);
+  expect(error.details?.field).toMatch(
+    typeof field === 'string' ? new RegExp(`^${field.replaceAll('.', '\\.')}$`) : field,
+  );
 }
 
 /** The error to a frame that may be too broken to carry a mark: frames of one connection are answered in order. */
@@ -31,7 +34,7 @@ describe('frames', () => {
   let sessionId: string;
   let user: Peer;
   let admin: Peer;
-  let before: unknown;
+  let before: Session;
 
   beforeAll(async () => {
     ({ userId, sessionId } = await visit(house));
@@ -42,16 +45,6 @@ describe('frames', () => {
     user = await house.user(userId);
     admin = await house.admin(newId());
   };
-  afterAll(async () => {
-    const { messageCount, lastMessage } = await house.adminRest(newId()).session(sessionId);
-    expect({ messageCount, lastMessage }).toMatchObject({
-      messageCount: (before as { messageCount: number }).messageCount,
-      lastMessage: (before as { lastMessage: unknown }).lastMessage,
-    });
-    // Nor did any of it open another session.
-    expect((await house.userRest(userId).current())?.sessionId).toBeUndefined();
-  });
-
   test('R13.29 R13.30 R13.31 R13.32 frames that are no frames', async () => {
     await come();
     for (const peer of [user, admin]) {
@@ -61,7 +54,17 @@ describe('frames', () => {
       for (const text of ['[]', 'null', '1', '"send_message"', 'true', '[{"type":"send_message"}]']) {
         expectField(await errorTo(peer, text), 'frame');
       }
-      for (const type of [undefined, null, 1, '', 'SEND_MESSAGE', 'unknown', 'toString', 'new_user_message', ['send_message']]) {
+      for (const type of [
+        undefined,
+        null,
+        1,
+        '',
+        'SEND_MESSAGE',
+        'unknown',
+        'toString',
+        'new_user_message',
+        ['send_message'],
+      ]) {
         expectField(await errorTo(peer, { type, data: { content: 'x', sessionId } }), 'type');
       }
       for (const data of [undefined, null, 'x', 1, [], true]) {
@@ -96,7 +99,20 @@ describe('frames', () => {
 
   test('R13.10 R13.11 R13.12 R13.13 R13.14 content that is none', async () => {
     await come();
-    const contents = [undefined, null, 0, true, [], {}, '', ' \n', 'x'.repeat(10_001), emoji(10_001), '\ud83d', 'a\u0000'];
+    const contents = [
+      undefined,
+      null,
+      0,
+      true,
+      [],
+      {},
+      '',
+      ' \n',
+      'x'.repeat(10_001),
+      emoji(10_001),
+      '\ud83d',
+      'a\u0000',
+    ];
     for (const peer of [user, admin]) {
       for (const content of contents) expectField(await peer.sayRefused({ sessionId, content }), 'data.content');
     }
@@ -172,6 +188,15 @@ describe('frames', () => {
     });
     expect((await house.adminRest(newId()).refused('GET', '/sessions/session_nobody')).code).toBe('SESSION_NOT_FOUND');
   });
+
+  test('R13.29 – R13.39 nothing of all this is stored, and no session was opened by it', async () => {
+    const { messageCount, lastMessage } = await house.adminRest(newId()).session(sessionId);
+    expect({ messageCount, lastMessage }).toEqual({
+      messageCount: before.messageCount,
+      lastMessage: before.lastMessage,
+    });
+    expect(await house.userRest(userId).current()).toBeNull();
+  });
 });
 
 test('R4.21 a frame that is too large is answered, and then the connection ends', async () => {
@@ -222,7 +247,14 @@ test('R13.41 a socket that is closed right after a frame leaves the message whol
 
 test('R13.42 sides that are none', async () => {
   const token = house.adminToken(newId());
-  for (const query of ['type=owner', 'type=ADMIN', 'type=', 'type=user&type=admin', 'type=admin&type=admin', 'type=admin%00']) {
+  for (const query of [
+    'type=owner',
+    'type=ADMIN',
+    'type=',
+    'type=user&type=admin',
+    'type=admin&type=admin',
+    'type=admin%00',
+  ]) {
     const { status, text } = await refusalOf(house.connect(token, { path: `/chat?${query}` }));
     expect(status).toBe(400);
     const { success, error } = JSON.parse(text) as { success: boolean; error: DataOf<'error'> };
@@ -242,7 +274,8 @@ test('R13.45 an upgrade at another address', async () => {
 
 test('R11.6 handshakes that are none are answered all the same, and the server lives', async () => {
   const token = house.userToken(newId());
-  const head = (lines: string[]): string => `${[`GET /chat?token=${token} HTTP/1.1`, 'Host: x', ...lines].join('\r\n')}\r\n\r\n`;
+  const head = (lines: string[]): string =>
+    `${[`GET /chat?token=${token} HTTP/1.1`, 'Host: x', ...lines].join('\r\n')}\r\n\r\n`;
   const upgrade = ['Connection: Upgrade', 'Upgrade: websocket'];
   for (const lines of [
     [...upgrade],

@@ -1,7 +1,7 @@
 /** The REST half of the table of chapter 13. */
 import { connect } from 'node:net';
 import { limits } from '@switchboard/protocol';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { useServer } from './boot.ts';
 import { newId } from './house.ts';
 import type { House } from './house.ts';
@@ -15,7 +15,9 @@ const lists = (sessionId: string): string[] => ['/sessions', `/sessions/${sessio
 
 function expectField(error: ErrorAnswer, field: string | RegExp): void {
   expect(error).toMatchObject({ code: 'INVALID_PARAMETER', retryable: false, details: { fault: expect.any(String) } });
-  expect(error.details?.field).toMatch(typeof field === 'string' ? new RegExp(`^${field.replaceAll('.', '\\.')}$`) : field);
+  expect(error.details?.field).toMatch(
+    typeof field === 'string' ? new RegExp(`^${field.replaceAll('.', '\\.')}$`) : field,
+  );
 }
 
 test('R13.1 a status that is none', async () => {
@@ -54,7 +56,8 @@ test('R13.5 cursors that are none, or both at once', async () => {
   const rest = house.adminRest(newId());
   const path = `/sessions/${sessionId}/messages`;
   for (const name of ['beforeSeq', 'afterSeq']) {
-    for (const value of ['-1', 'x', '1.5', '']) expectField(await rest.refused('GET', `${path}?${name}=${value}`), name);
+    for (const value of ['-1', 'x', '1.5', ''])
+      expectField(await rest.refused('GET', `${path}?${name}=${value}`), name);
   }
   expectField(await rest.refused('GET', `${path}?beforeSeq=3&afterSeq=1`), /^(beforeSeq|afterSeq)$/);
 });
@@ -86,7 +89,10 @@ describe('R13.6 – R13.9 addresses', () => {
     for (const [rest, paths] of [admins(house), users(house)]) {
       for (const id of ['a b', 'ä', long, 'a.b', '%00', "x'--", 'a%2Fb', '*']) {
         for (const [method, path, body] of paths) {
-          expectField(await rest.refused(method, `/sessions/${id.includes('%') ? id : encodeURIComponent(id)}${path}`, body), 'sessionId');
+          expectField(
+            await rest.refused(method, `/sessions/${id.includes('%') ? id : encodeURIComponent(id)}${path}`, body),
+            'sessionId',
+          );
         }
       }
     }
@@ -113,7 +119,16 @@ describe('R13.6 – R13.9 addresses', () => {
   test('R13.9 R3.27 addresses and methods that are nothing’s', async () => {
     const { sessionId } = await visit(house);
     const admin = house.adminRest(newId());
-    for (const path of ['', '/', '/nothing', '/sessions/x/y/z', '/stats', '/stats/tomorrow', '/Sessions', '/sessions/']) {
+    for (const path of [
+      '',
+      '/',
+      '/nothing',
+      '/sessions/x/y/z',
+      '/stats',
+      '/stats/tomorrow',
+      '/Sessions',
+      '/sessions/',
+    ]) {
       if (path === '/sessions/') continue;
       expect((await admin.refused('GET', path)).code).toBe('NOT_FOUND');
     }
@@ -145,13 +160,6 @@ describe('replies', () => {
     await rest.change(sessionId, 'close');
     const { isOnline: _, ...session } = await rest.session(sessionId);
     before = session;
-  });
-
-  // Nothing of what follows may leave a trace: not a message, not a reopened session.
-  afterAll(async () => {
-    const { isOnline: _, ...after } = await rest.session(sessionId);
-    expect(after).toEqual(before);
-    expect((await rest.messages(sessionId)).totalCount).toBe(2);
   });
 
   test('R13.10 content that is missing or no text', async () => {
@@ -244,7 +252,10 @@ describe('replies', () => {
     const deep = (levels: number): string => `{"content":"x","extra":${'['.repeat(levels)}${']'.repeat(levels)}}`;
     expectField(await rest.refused('POST', path, deep(16)), 'body');
     expectField(await rest.refused('POST', path, deep(10_000)), 'body');
-    expectField(await rest.refused('POST', path, `{"content":"x","a":${'{"a":'.repeat(17)}1${'}'.repeat(17)}}`), 'body');
+    expectField(
+      await rest.refused('POST', path, `{"content":"x","a":${'{"a":'.repeat(17)}1${'}'.repeat(17)}}`),
+      'body',
+    );
     const wide = Object.fromEntries(Array.from({ length: 256 }, (_, i) => [`k${i}`, i]));
     expectField(await rest.refused('POST', path, { content: 'x', ...wide }), 'body');
   });
@@ -262,7 +273,13 @@ describe('replies', () => {
   });
 
   test('R13.25 other content types', async () => {
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/json', 'x']) {
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'text/json',
+      'x',
+    ]) {
       const { status, error } = await rest.request('POST', path, '{"content":"x"}', { 'content-type': type });
       expect([status, error.code]).toEqual([415, 'UNSUPPORTED_MEDIA_TYPE']);
     }
@@ -277,6 +294,12 @@ describe('replies', () => {
     }
     // The limit itself is not too large: it is only too long.
     expectField(await rest.refused('POST', path, `{"content":"${'x'.repeat(limits.bodyBytes - 14)}"}`), 'content');
+  });
+
+  test('R13.10 – R13.26 nothing of all this has left a trace: no message, and no reopened session', async () => {
+    const { isOnline: _, ...after } = await rest.session(sessionId);
+    expect(after).toEqual(before);
+    expect((await rest.messages(sessionId)).totalCount).toBe(2);
   });
 });
 
@@ -310,7 +333,12 @@ test('R13.20 R13.21 ratings that are none', async () => {
 });
 
 test('R13.27 R11.6 what is no HTTP at all', async () => {
-  for (const bytes of ['hello\r\n\r\n', 'GET\r\n\r\n', '\u0016\u0003\u0001\u0002\u0000\u0001', 'GET / HTTP/1.1\r\nbad header\r\n\r\n']) {
+  for (const bytes of [
+    'hello\r\n\r\n',
+    'GET\r\n\r\n',
+    '\u0016\u0003\u0001\u0002\u0000\u0001',
+    'GET / HTTP/1.1\r\nbad header\r\n\r\n',
+  ]) {
     const { status, body } = await raw(house, bytes);
     expect(status).toBe(400);
     const { success, error } = JSON.parse(body) as { success: boolean; error: ErrorAnswer };

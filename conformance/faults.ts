@@ -1,10 +1,11 @@
 /** What was wrong with anything that the server said, whoever heard it: found after each test, and fails it. */
-import { afterEach, expect } from 'vitest';
+import assert from 'node:assert/strict';
+import { afterEach } from 'vitest';
 
 export const faults: string[] = [];
 
 afterEach(() => {
-  expect(faults.splice(0), 'what the server said against the schemas').toEqual([]);
+  assert.deepEqual(faults.splice(0), [], 'the server said what the schemas do not allow');
 });
 
 const timeNames = /^(createdAt|lastMessageTime|waitingSince|closedAt|ratedAt|timestamp|serverTime)$/;
@@ -16,6 +17,8 @@ export function timeFaults(value: unknown): string[] {
   return Object.entries(value).flatMap(([name, part]) => {
     if (name === 'attachments') return [];
     if (!timeNames.test(name) || part === null) return timeFaults(part);
-    return typeof part === 'string' && utc.test(part) && !Number.isNaN(Date.parse(part)) ? [] : [`${name}: ${String(part)}`];
+    return typeof part === 'string' && utc.test(part) && !Number.isNaN(Date.parse(part))
+      ? []
+      : [`${name}: ${String(part)}`];
   });
 }

@@ -75,11 +75,16 @@ export class House {
     return new Rest(this.url + prefix, token === null ? {} : { Authorization: `Bearer ${token}` });
   }
 
-  /** Ends all connections and closes all sessions: the next test finds nobody at work and nobody waiting. */
-  async calm(): Promise<void> {
+  /** Ends all connections that were made here. */
+  async leave(): Promise<void> {
     const peers = [...this.#peers];
     this.#peers.clear();
     await Promise.all(peers.map((peer) => peer.vanish()));
+  }
+
+  /** Ends all connections and closes all sessions: the next test finds nobody at work and nobody waiting. */
+  async calm(): Promise<void> {
+    await this.leave();
     const janitor = this.adminRest(JANITOR);
     await eventually(async () => (await janitor.stats()).onlineAdmins === 0, 'all admins to be gone');
     for (const status of ['waiting', 'active']) {
@@ -103,7 +108,11 @@ export function encode(value: unknown): string {
 }
 
 /** Asks until the answer is yes: for what the server does by itself and tells nobody. */
-export async function eventually(ask: () => Promise<boolean> | boolean, what: string, withinMs = 10_000): Promise<void> {
+export async function eventually(
+  ask: () => Promise<boolean> | boolean,
+  what: string,
+  withinMs = 10_000,
+): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await ask())) {
     if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms in vain for ${what}`);

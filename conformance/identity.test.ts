@@ -42,7 +42,8 @@ describe('where a token comes from', () => {
 });
 
 describe('what a token says', () => {
-  const answer = (claims: object) => house.rest('/api/chat', house.token({ ...claims })).request('GET', '/sessions/current');
+  const answer = (claims: object) =>
+    house.rest('/api/chat', house.token({ ...claims })).request('GET', '/sessions/current');
 
   test('R2.2 the account is userId, or else a numeric sub', async () => {
     for (const [claims, id] of [
@@ -73,7 +74,7 @@ describe('what a token says', () => {
       { sub: '' },
       { id: 31 },
     ]) {
-      expect((await answer(claims)).status, JSON.stringify(claims)).toBe(401);
+      expect({ claims, status: (await answer(claims)).status }).toEqual({ claims, status: 401 });
     }
   });
 
@@ -89,8 +90,13 @@ describe('what a token says', () => {
       expect(upgraded).toBe(status === 200);
       return status === 200;
     };
-    for (const claims of [{ roles: ['admin'] }, { roles: ['user', 'admin'] }, { role: 'admin' }, { roles: ['vip', 'admin'] }]) {
-      expect(await isAdmin(claims), JSON.stringify(claims)).toBe(true);
+    for (const claims of [
+      { roles: ['admin'] },
+      { roles: ['user', 'admin'] },
+      { role: 'admin' },
+      { roles: ['vip', 'admin'] },
+    ]) {
+      expect({ claims, admin: await isAdmin(claims) }).toEqual({ claims, admin: true });
     }
     for (const claims of [
       {},
@@ -103,14 +109,16 @@ describe('what a token says', () => {
       { isAdmin: true },
       { admin: true },
     ]) {
-      expect(await isAdmin(claims), JSON.stringify(claims)).toBe(false);
+      expect({ claims, admin: await isAdmin(claims) }).toEqual({ claims, admin: false });
     }
   });
 
   test('R2.4 nickname and avatar are shown, and a token without them takes nothing away', async () => {
     const rest = house.adminRest(newId());
     const [named, nameless] = [newId(), newId()];
-    const user = await house.connect(house.token({ userId: named, nickname: '小王 😀', avatar: 'https://example.com/a' }));
+    const user = await house.connect(
+      house.token({ userId: named, nickname: '小王 😀', avatar: 'https://example.com/a' }),
+    );
     const { sessionId } = await user.say('hello');
     expect((await rest.session(sessionId)).userInfo).toEqual({
       userId: named,
@@ -160,10 +168,8 @@ describe('tokens that are refused', () => {
       HS384: jwt({ alg: 'HS384' }, right, hmac('sha384', secret)),
       HS512: jwt({ alg: 'HS512' }, right, hmac('sha512', secret)),
       RS256: jwt({ alg: 'RS256' }, right, (data) => sign('sha256', Buffer.from(data), privateKey)),
-      'RS256 with its key inside': jwt(
-        { alg: 'RS256', jwk: privateKey.export({ format: 'jwk' }) },
-        right,
-        (data) => sign('sha256', Buffer.from(data), privateKey),
+      'RS256 with its key inside': jwt({ alg: 'RS256', jwk: privateKey.export({ format: 'jwk' }) }, right, (data) =>
+        sign('sha256', Buffer.from(data), privateKey),
       ),
       ES256: jwt({ alg: 'ES256' }, right, (data) => sign('sha256', Buffer.from(data), foreign)),
       'an unknown critical header': jwt({ alg: 'HS256', crit: ['x'], x: 1 }, right, hmac('sha256', secret)),
@@ -186,8 +192,8 @@ describe('tokens that are refused', () => {
     for (const [name, token] of Object.entries(wrong())) {
       for (const query of [{}, { type: 'admin', role: 'admin' }]) {
         const { status, text } = await refusalOf(house.connect(token, { query }));
-        expect([status, codeOf(text)], name).toEqual([401, 'UNAUTHORIZED']);
-        expect(text, name).not.toContain(token);
+        expect([name, status, codeOf(text)]).toEqual([name, 401, 'UNAUTHORIZED']);
+        expect(text).not.toContain(token);
       }
     }
   });
@@ -200,8 +206,8 @@ describe('tokens that are refused', () => {
         ['/api/chat', '/sessions/current'],
       ] as const) {
         const { status, error, text } = await house.rest(prefix, token).request('GET', path);
-        expect([status, error.code], name).toEqual([401, 'UNAUTHORIZED']);
-        expect(text, name).not.toContain(token);
+        expect([name, status, error.code]).toEqual([name, 401, 'UNAUTHORIZED']);
+        expect(text).not.toContain(token);
       }
     }
   });
@@ -265,7 +271,7 @@ describe('sides', () => {
           ];
           for (const [method, path, body] of paths) {
             const { status } = await rest.request(method, path, body);
-            expect(status, `${method} ${path}`).toBe(wanted);
+            expect([method, path, status]).toEqual([method, path, wanted]);
           }
         }
       }
@@ -276,7 +282,9 @@ describe('sides', () => {
 
   test('R2.13 nobody can speak for another', async () => {
     const { user, userId, sessionId } = await visit(house);
-    expect(await user.sayRefused({ content: 'x', senderInfo: { userId: newId() } })).toMatchObject({ code: 'FORBIDDEN' });
+    expect(await user.sayRefused({ content: 'x', senderInfo: { userId: newId() } })).toMatchObject({
+      code: 'FORBIDDEN',
+    });
     expect(await user.sayRefused({ content: 'x', senderInfo: { userId, userType: 'admin' } })).toMatchObject({
       code: 'FORBIDDEN',
     });
@@ -327,7 +335,8 @@ describe('keys of other kinds', () => {
       const { house: here } = await bootHere({ env: { JWT_SECRET: undefined, JWT_PUBLIC_KEY: pem } });
       for (const [algorithm, make] of Object.entries(tokens)) {
         const { status } = await here.rest('/admin/chat', make()).request('GET', '/sessions');
-        expect(status, algorithm).toBe((fitting as readonly string[]).includes(algorithm) ? 200 : 401);
+        const wanted = (fitting as readonly string[]).includes(algorithm) ? 200 : 401;
+        expect([algorithm, status]).toEqual([algorithm, wanted]);
       }
       for (const secret of [pem, pem.trim(), pem.replaceAll('\n', '\\n'), '']) {
         const { status } = await here.rest('/admin/chat', signHs256(secret, claims())).request('GET', '/sessions');
@@ -337,7 +346,10 @@ describe('keys of other kinds', () => {
   }
 
   test('R2.7 JWKS_URL takes the signatures of the keys that it names', async () => {
-    const keys = Object.entries({ rsa, ec, ed }).map(([kid, { publicKey }]) => ({ ...publicKey.export({ format: 'jwk' }), kid }));
+    const keys = Object.entries({ rsa, ec, ed }).map(([kid, { publicKey }]) => ({
+      ...publicKey.export({ format: 'jwk' }),
+      kid,
+    }));
     const web = createServer((_, response) => {
       response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys }));
     });

@@ -16,7 +16,9 @@ describe('by default', () => {
     // What was refused is not stored, what was acknowledged is.
     const acks = user.of('message_ack').map(({ data: ack }) => ack);
     expect(acks.length).toBeGreaterThan(0);
-    const { messages, totalCount } = await house.adminRest(newId()).messages(acks[0]?.sessionId ?? '', '?afterSeq=0&pageSize=100');
+    const { messages, totalCount } = await house
+      .adminRest(newId())
+      .messages(acks[0]?.sessionId ?? '', '?afterSeq=0&pageSize=100');
     expect(totalCount).toBeLessThan(1_000);
     for (const { seq, messageId } of acks.filter((ack) => ack.seq <= 100)) {
       expect(messages[seq - 1]).toMatchObject({ seq, messageId });
@@ -56,7 +58,10 @@ describe('when set', () => {
     const nobody = house.rest('/admin/chat', null);
     const strangers = await Promise.all(Array.from({ length: 30 }, () => nobody.request('GET', '/sessions')));
     expect(new Set(strangers.map(({ status }) => status))).toEqual(new Set([401, 429]));
-    await eventually(async () => (await rest.request('GET', '/stats/today')).status === 200, 'the next wait to be over');
+    await eventually(
+      async () => (await rest.request('GET', '/stats/today')).status === 200,
+      'the next wait to be over',
+    );
   });
 
   test('R4.22 frames that come too fast are refused, and taken again after the wait', async () => {
@@ -65,7 +70,10 @@ describe('when set', () => {
     const replies = await Promise.all(Array.from({ length: 20 }, (_, i) => user.reply(`m${i}`)));
     expect(replies.filter((reply) => reply.type === 'message_ack').length).toBeGreaterThanOrEqual(10);
     expect(replies.filter((reply) => reply.type === 'error').length).toBeGreaterThan(0);
-    await eventually(async () => (await user.ask('send_message', { content: 'again' })).type === 'message_ack', 'the wait');
+    await eventually(
+      async () => (await user.ask('send_message', { content: 'again' })).type === 'message_ack',
+      'the wait',
+    );
   });
 });
 

@@ -66,7 +66,9 @@ test('R9.2 every refused admin request is written down, whoever made it', async 
   expect(short(await rowsOf(adminId))).toEqual(refused.map(([, , , action, session, code]) => [action, session, code]));
 
   const userId = newId();
-  expect((await house.rest('/admin/chat', house.userToken(userId)).refused('GET', '/stats/today')).code).toBe('FORBIDDEN');
+  expect((await house.rest('/admin/chat', house.userToken(userId)).refused('GET', '/stats/today')).code).toBe(
+    'FORBIDDEN',
+  );
   expect(short(await rowsOf(userId))).toEqual([['stats.today', null, 'FORBIDDEN']]);
 
   const seen = (await rowsOf(null)).length;

@@ -1,8 +1,8 @@
 /** One WebSocket connection as a front end that was written against the requirements document has it. */
+import assert from 'node:assert/strict';
 import type { IncomingHttpHeaders } from 'node:http';
 import { checker, serverFrames } from '@switchboard/protocol';
 import type { ServerFrame } from '@switchboard/protocol';
-import { expect } from 'vitest';
 import { WebSocket } from 'ws';
 import type { ClientOptions } from 'ws';
 import { faults, timeFaults } from './faults.ts';
@@ -42,7 +42,7 @@ export interface Refusal {
   readonly text: string;
 }
 
-export class RefusedError extends Error {
+class RefusedError extends Error {
   readonly refusal: Refusal;
 
   constructor(refusal: Refusal) {
@@ -167,7 +167,7 @@ export class Peer {
    */
   async fence(): Promise<void> {
     const reply = await this.ask('fence', {});
-    expect(reply.type).toBe('error');
+    assert.equal(reply.type, 'error');
     this.frames.splice(this.frames.indexOf(reply), 1);
   }
 
@@ -201,13 +201,13 @@ export class Peer {
   #hear(text: string, isBinary: boolean): void {
     this.texts.push(text);
     try {
-      expect(isBinary, 'a binary frame').toBe(false);
+      assert.equal(isBinary, false, 'a binary frame');
       const said = JSON.parse(text) as { type: string };
       const frame = { ...said, type: this.#names[said.type] ?? said.type } as Frame;
       const check = checks.get(frame.type);
       if (check === undefined) throw new Error('a type that no connection may hear which did not say hello');
       check(frame, frame.type);
-      expect(timeFaults(frame)).toEqual([]);
+      assert.deepEqual(timeFaults(frame), []);
       this.frames.push(frame);
     } catch (error) {
       faults.push(`frame ${text}: ${(error as Error).message}`);

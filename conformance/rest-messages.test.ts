@@ -32,9 +32,17 @@ test('R3.16 a message has every field of the requirements document', async () =>
   const marked = await user.say('marked', { clientMessageId: 'c-1' });
   const adminId = newId();
   const rest = house.adminRest(adminId);
-  await rest.reply(sessionId, { content: 'pic', messageType: 'image', attachments: [{ url: 'https://example.com/p' }] });
+  await rest.reply(sessionId, {
+    content: 'pic',
+    messageType: 'image',
+    attachments: [{ url: 'https://example.com/p' }],
+  });
   const { messages } = await rest.messages(sessionId);
-  const common = { sessionId, messageId: expect.stringMatching(/^[A-Za-z0-9_-]{1,100}$/), createdAt: expect.any(String) };
+  const common = {
+    sessionId,
+    messageId: expect.stringMatching(/^[A-Za-z0-9_-]{1,100}$/),
+    createdAt: expect.any(String),
+  };
   expect(messages).toEqual([
     {
       ...common,

@@ -1,4 +1,5 @@
 /** REST calls as the admin console and the customer's page make them; every answer is checked against its schema. */
+import assert from 'node:assert/strict';
 import {
   checker,
   CurrentSession,
@@ -13,7 +14,6 @@ import {
   success,
 } from '@switchboard/protocol';
 import type { ErrorCode, Message, OperationLog, Pagination, Session } from '@switchboard/protocol';
-import { expect } from 'vitest';
 import { faults, timeFaults } from './faults.ts';
 
 export interface ErrorAnswer {
@@ -157,7 +157,7 @@ export class Rest {
 /** What any answer must be like, whatever was asked. Gives the parsed body. */
 function checked(route: string, { status, headers, text }: Pick<Answer, 'status' | 'headers' | 'text'>): unknown {
   try {
-    expect(headers.get('content-type')).toBe('application/json; charset=utf-8');
+    assert.equal(headers.get('content-type'), 'application/json; charset=utf-8');
     const body: unknown = JSON.parse(text);
     if (status === 200) {
       const check = answers.find(([pattern]) => pattern.test(route))?.[1];
@@ -165,12 +165,12 @@ function checked(route: string, { status, headers, text }: Pick<Answer, 'status'
       check(body);
     } else {
       failure(body);
-      expect(text).not.toMatch(/<html|<!doctype|node_modules|\\n\s*at |file:\/\/|\bSELECT |\bINSERT /i);
+      assert.doesNotMatch(text, /<html|<!doctype|node_modules|\\n\s*at |file:\/\/|\bSELECT |\bINSERT /i);
       const { error } = body as { error: ErrorAnswer };
-      expect(errorKinds[error.code].status, error.code).toBe(status);
-      expect(error.retryable).toBe(errorKinds[error.code].retryable);
+      assert.equal(errorKinds[error.code].status, status, error.code);
+      assert.equal(error.retryable, errorKinds[error.code].retryable);
     }
-    expect(timeFaults(body)).toEqual([]);
+    assert.deepEqual(timeFaults(body), []);
     return body;
   } catch (error) {
     faults.push(`${route} → ${status} ${text}: ${(error as Error).message}`);

@@ -20,7 +20,14 @@ test('R7.1 claim takes a waiting session for the caller', async () => {
   const adminId = newId();
   const { user, sessionId, rest } = await sessionIn('waiting', adminId);
   const session = await rest.change(sessionId, 'claim');
-  expect(session).toMatchObject({ sessionId, status: 'active', adminId, waitingSince: null, closedAt: null, lastSeq: 2 });
+  expect(session).toMatchObject({
+    sessionId,
+    status: 'active',
+    adminId,
+    waitingSince: null,
+    closedAt: null,
+    lastSeq: 2,
+  });
   const told = await user.expectStatus(sessionId, 'active', adminId);
   expect(told.data.seq).toBe(2);
 });

@@ -11,20 +11,21 @@ import { newId } from './house.ts';
 import type { FrameType } from './peer.ts';
 import { staff, visit } from './scenes.ts';
 
+/** The most telling values of each: a start takes a second. */
 const wrong: readonly (readonly [string, readonly string[]])[] = [
-  ['PORT', ['abc', '-1', '65536', '80.5', '8787 ', '0x50']],
-  ['DATABASE_URL', ['postgres://u:p@localhost/db', 'sqlite:', 'chat.db', 'mysql://u:p@localhost', 'mysql://localhost/db', 'mysql://']],
-  ['REDIS_URL', ['http://localhost', 'localhost:6379', 'redis']],
-  ['JWT_SECRET', ['short', 'x'.repeat(31)]],
+  ['PORT', ['abc', '65536']],
+  ['DATABASE_URL', ['postgres://u:p@localhost/db', 'mysql://u:p@localhost']],
+  ['REDIS_URL', ['http://localhost']],
+  ['JWT_SECRET', ['x'.repeat(31)]],
   ['JWT_PUBLIC_KEY', ['not a key', '-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----']],
-  ['JWKS_URL', ['not a url', 'ftp://example.com/jwks']],
-  ['TZ_BUSINESS', ['Mars/Olympus', 'Shanghai', '8']],
-  ['ALLOWED_ORIGINS', ['shop.example.com', 'https://shop.example.com/', 'https://shop.example.com/path', 'https://ok.example,nonsense']],
-  ['LOG_LEVEL', ['loud', 'INFO', '30']],
-  ['RATE_LIMIT', ['on', 'fast', 'frames=0/0', 'frames=1', 'frames=a/b', 'bytes=1/1', '-1']],
-  ['FRAME_NAMES', ['x', 'new_admin_message', 'new_user_message=x', 'session_status_changed=x', 'send_message=x', 'error=message_ack', 'new_admin_message=new_user_message']],
-  ['MAX_ACTIVE_SESSIONS_PER_ADMIN', ['0', '-1', 'ten', '1.5']],
-  ['ADMIN_OFFLINE_GRACE_SECONDS', ['-1', 'soon', '1.5', '1e3']],
+  ['JWKS_URL', ['ftp://example.com/jwks']],
+  ['TZ_BUSINESS', ['Mars/Olympus']],
+  ['ALLOWED_ORIGINS', ['shop.example.com', 'https://ok.example,https://shop.example.com/path']],
+  ['LOG_LEVEL', ['loud']],
+  ['RATE_LIMIT', ['fast', 'frames=0/0']],
+  ['FRAME_NAMES', ['new_admin_message', 'new_user_message=x', 'error=message_ack']],
+  ['MAX_ACTIVE_SESSIONS_PER_ADMIN', ['0', '1.5']],
+  ['ADMIN_OFFLINE_GRACE_SECONDS', ['-1', '1e3']],
 ];
 
 describe('a bad setting', () => {
@@ -136,6 +137,12 @@ describe('MAX_ACTIVE_SESSIONS_PER_ADMIN', () => {
 });
 
 describe('LOG_LEVEL and logs', () => {
+  test('R1.1 R1.14 the ready line is written at every level, and little else at a high one', async () => {
+    const { house, server } = await bootHere({ env: { LOG_LEVEL: 'error' }, readyTimeoutMs: 10_000 });
+    await visit(house);
+    expect(server.records).toHaveLength(1);
+  });
+
   test('R1.14 logs are JSON, one record a line', async () => {
     const { house, server } = await bootHere({ env: { LOG_LEVEL: 'trace' } });
     await visit(house);
@@ -143,9 +150,8 @@ describe('LOG_LEVEL and logs', () => {
     await server.stop();
     const lines = server.stdout.split('\n').filter((line) => line !== '');
     expect(lines.length).toBeGreaterThan(2);
-    for (const line of lines) expect(JSON.parse(line)).toMatchObject({ level: expect.anything(), msg: expect.any(String) });
-    const { server: silent } = await bootHere({ env: { LOG_LEVEL: 'warn' }, readyTimeoutMs: 5_000 }).catch(() => ({ server: undefined }));
-    if (silent !== undefined) expect(silent.records.filter(({ level }) => level === 'info').length).toBeLessThanOrEqual(1);
+    for (const line of lines)
+      expect(JSON.parse(line)).toMatchObject({ level: expect.anything(), msg: expect.any(String) });
   });
 });
 

@@ -89,7 +89,13 @@ test('R4.6 R4.7 a message as the requirements document writes it is taken', asyn
     status: 'sent',
     timestamp: expect.any(String),
   });
-  for (const senderInfo of [{ userId: `${userId}`, userType: 'user' }, { userId }, { userType: 'user' }, {}, undefined]) {
+  for (const senderInfo of [
+    { userId: `${userId}`, userType: 'user' },
+    { userId },
+    { userType: 'user' },
+    {},
+    undefined,
+  ]) {
     await user.say('variant', { ...data, senderInfo });
   }
   await user.say('more', { ...data, senderInfo: { userId, userType: 'user', nickname: 'x' }, unknown: { deep: [1] } });
@@ -158,7 +164,10 @@ test('R4.11 a reply by a connection is a reply like any other', async () => {
   await admin.expectStatus(sessionId, 'active', adminId);
   const ack = await admin.say('what can I do?', { sessionId, senderInfo: { userId: adminId, userType: 'admin' } });
   const { data } = await user.expectFrame('new_admin_message');
-  expect(data).toMatchObject({ sessionId, message: { messageId: ack.messageId, senderId: adminId, senderType: 'admin' } });
+  expect(data).toMatchObject({
+    sessionId,
+    message: { messageId: ack.messageId, senderId: adminId, senderType: 'admin' },
+  });
   await house.userRest(userId).change(sessionId, 'close');
   await admin.say('one more thing', { sessionId });
   await user.expectStatus(sessionId, 'active', adminId);

@@ -27,6 +27,7 @@ export interface SubjectOptions {
   /** Collects garbage on SIGUSR2. */
   readonly weighed?: boolean;
   readonly nodeArgs?: readonly string[];
+  readonly readyWithinMs?: number;
 }
 
 interface Program extends SubjectOptions {
@@ -36,7 +37,8 @@ interface Program extends SubjectOptions {
   readonly folder?: string;
 }
 
-async function start({ name, args, env, weighed, nodeArgs = [], folder = freshFolder('subject') }: Program): Promise<Subject> {
+async function start(program: Program): Promise<Subject> {
+  const { name, args, env, weighed, nodeArgs = [], folder = freshFolder('subject'), readyWithinMs = 30_000 } = program;
   const port = await freePort();
   const secret = randomBytes(32).toString('hex');
   const child = new ServerProcess({
@@ -46,6 +48,7 @@ async function start({ name, args, env, weighed, nodeArgs = [], folder = freshFo
     cwd: folder,
     env: { PATH: process.env['PATH'], TMPDIR: process.env['TMPDIR'], PORT: String(port), JWT_SECRET: secret, ...env },
     ready: () => listens(port),
+    readyTimeoutMs: readyWithinMs,
   });
   await child.start();
   return { port, pid: child.pid as number, secret, process: child, folder };

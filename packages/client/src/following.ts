@@ -1,12 +1,13 @@
 import type { SenderType, ServerFrame } from '@switchboard/protocol';
 import type { Refusal } from './outbox.ts';
-import { SessionView, type ViewEvent } from './session-view.ts';
+import { type Receipt, SessionView, type ViewEvent } from './session-view.ts';
 
 export interface FollowingParts {
   readonly side: SenderType;
   readonly random: () => number;
-  /** An event was applied to a view: told once for each, in the order of the log. */
-  readonly onEvent: (view: SessionView, event: ViewEvent) => void;
+  /** An event was applied to a view, in the order of the log; `live`: for the first time, and not as old history. */
+  readonly onEvent: (view: SessionView, event: ViewEvent, live: boolean) => void;
+  readonly onReceipt: (view: SessionView, receipt: Receipt) => void;
   /** A view begins anew: what it told so far is void. */
   readonly onReset: (view: SessionView) => void;
   /** A session cannot be followed; it is no longer. */
@@ -24,6 +25,8 @@ interface Place {
   readonly sessionId: string;
   /** Why it is followed: somebody opened it, or it came up by itself; null: it is not any more. */
   why: 'opened' | 'heard' | null;
+  /** What lies up to here is old: it was there before we began to follow. */
+  history: number;
   /** This connection's server does not know yet that we follow. */
   stale: boolean;
   /** When it was last asked for; null when nothing is under way. */
@@ -60,38 +63,44 @@ export class Following {
     this.#parts = parts;
   }
 
-  view(sessionId: string): SessionView | undefined {
-    return this.#places.get(sessionId)?.view;
+  get views(): SessionView[] {
+    return [...this.#places.values()].map(({ view }) => view);
   }
 
   follows(sessionId: string): boolean {
     return (this.#places.get(sessionId)?.why ?? null) !== null;
   }
 
-  /** Begins to follow; a view that is there goes on where it stands. */
-  follow(sessionId: string, why: 'opened' | 'heard', base = 0): SessionView {
-    let place = this.#places.get(sessionId);
-    if (!place) {
-      const view = new SessionView(sessionId, this.#parts.side, base);
-      place = {
-        view, sessionId, why: null, stale: true, askedAt: null, requestId: '', holdUntil: null, notBefore: 0, tries: 0, waiting: [],
-      };
-      this.#places.set(sessionId, place);
-    }
-    if (base < place.view.base) {
-      // More is wanted than was read: from the beginning then, as events are only ever applied in their order.
+  /** The view of a session, followed or not. */
+  look(sessionId: string): SessionView {
+    return this.#place(sessionId).view;
+  }
+
+  /**
+   * Begins to follow; a view that is there goes on where it stands.
+   * @param base the place in the log to begin after
+   * @param heard the seq that told of the session, if one did: it and what follows is news
+   */
+  follow(sessionId: string, why: 'opened' | 'heard', base: number, heard = Number.POSITIVE_INFINITY): SessionView {
+    const place = this.#place(sessionId);
+    const { view } = place;
+    if (place.why === null && view.lastSeq === 0) {
+      place.history = heard - 1;
+      view.reset(base);
+    } else if (why === 'opened' && base < view.base) {
+      // More is wanted than was read: from there then, as events are only ever applied in their order.
       this.#reset(place, base);
     }
     if (place.why === null) place.stale = true;
     if (place.why !== 'opened') place.why = why;
     this.#restless.add(place);
-    return place.view;
+    return view;
   }
 
   /** Follows, and resolves when everything up to now is there. Rejects with a Refusal. */
   open(sessionId: string, base: number): Promise<SessionView> {
     this.follow(sessionId, 'opened', base);
-    const place = this.#places.get(sessionId) as Place;
+    const place = this.#place(sessionId);
     return new Promise((resolve, reject) => {
       place.waiting.push({ resolve, reject });
       this.#settle(place);
@@ -127,7 +136,9 @@ export class Following {
   add(sessionId: string, event: ViewEvent): void {
     const place = this.#places.get(sessionId);
     if (!place || place.why === null) return;
-    for (const applied of place.view.add(event)) this.#parts.onEvent(place.view, applied);
+    for (const applied of place.view.add(event)) {
+      this.#parts.onEvent(place.view, applied, applied.seq > place.history);
+    }
     this.#look(place);
   }
 
@@ -136,6 +147,11 @@ export class Following {
     const place = this.#places.get(sessionId);
     if (place && place.askedAt !== null) place.askedAt = now;
     for (const event of events) this.add(sessionId, event);
+  }
+
+  addReceipt(sessionId: string, receipt: Receipt): void {
+    const view = this.#places.get(sessionId)?.view;
+    if (view?.addReceipt(receipt)) this.#parts.onReceipt(view, receipt);
   }
 
   /** How far the logs have got, by a heartbeat or an inbox. */
@@ -158,10 +174,11 @@ export class Following {
       this.#reset(place, 0);
     } else {
       place.stale = false;
+      place.history = Math.min(place.history, upToSeq);
       place.view.noteHead(upToSeq);
       if (status !== undefined) place.view.noteStatus(status, adminId ?? null);
     }
-    for (const receipt of receipts ?? []) place.view.addReceipt(receipt);
+    for (const receipt of receipts ?? []) this.addReceipt(sessionId, receipt);
     this.#restless.add(place);
     this.#settle(place);
     return place.view;
@@ -226,7 +243,29 @@ export class Following {
     return { type: 'resume', requestId, data: { sessions } };
   }
 
+  #place(sessionId: string): Place {
+    let place = this.#places.get(sessionId);
+    if (!place) {
+      place = {
+        view: new SessionView(sessionId, this.#parts.side),
+        sessionId,
+        why: null,
+        history: 0,
+        stale: true,
+        askedAt: null,
+        requestId: '',
+        holdUntil: null,
+        notBefore: 0,
+        tries: 0,
+        waiting: [],
+      };
+      this.#places.set(sessionId, place);
+    }
+    return place;
+  }
+
   #reset(place: Place, base: number): void {
+    place.history = Number.POSITIVE_INFINITY;
     place.view.reset(base);
     place.stale = true;
     place.askedAt = null;

@@ -19,18 +19,26 @@ export interface InboxOptions {
 
 type Snapshot = Extract<ServerFrame, { type: 'inbox_snapshot' }>['data'];
 
+/** How long a snapshot may take to begin, and how soon after one the next may be asked for. */
+const ANSWER_MS = 15_000;
+const EVERY_MS = 1_000;
+
 /** The sessions that are open, kept up by what is told live and by a snapshot after each break. */
 export class Inbox {
   readonly #changed: (entry: InboxEntry) => void;
-  readonly #askFor: () => void;
+  readonly #wake: () => void;
   readonly #entries = new Map<string, InboxEntry>();
   /** Session ids of the snapshot that is coming in. */
-  #seen = new Set<string>();
+  readonly #seen = new Set<string>();
   #since: string | null = null;
+  #wanted = true;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #answered = true;
 
-  constructor(changed: (entry: InboxEntry) => void, askFor: () => void) {
+  /** @internal */
+  constructor(changed: (entry: InboxEntry) => void, wake: () => void) {
     this.#changed = changed;
-    this.#askFor = askFor;
+    this.#wake = wake;
   }
 
   /** All open sessions: those that wait, and those that somebody has. */
@@ -50,13 +58,27 @@ export class Inbox {
 
   /** Asks the server for the present state. */
   refresh(): void {
-    this.#askFor();
+    this.#wanted = true;
+    this.#wake();
   }
 
-  /** @internal the frame that asks for what has changed */
-  request(): { type: 'inbox'; requestId: string; data: { since?: string } } {
-    this.#seen = new Set();
-    return { type: 'inbox', requestId: 'inbox', data: this.#since === null ? {} : { since: this.#since } };
+  /** @internal a new connection */
+  connected(): void {
+    this.#answered = true;
+    this.#wanted = true;
+  }
+
+  /** @internal the frame to send now, and when to ask again */
+  next(now: number): { send: object[]; wakeAt: number | null } {
+    if (!this.#wanted && this.#answered) return { send: [], wakeAt: null };
+    const at = this.#askedAt + (this.#answered ? EVERY_MS : ANSWER_MS);
+    if (at > now) return { send: [], wakeAt: at };
+    this.#wanted = false;
+    this.#answered = false;
+    this.#askedAt = now;
+    this.#seen.clear();
+    const data = this.#since === null ? {} : { since: this.#since };
+    return { send: [{ type: 'inbox', requestId: 'inbox', data }], wakeAt: now + ANSWER_MS };
   }
 
   /** @internal */
@@ -69,18 +91,19 @@ export class Inbox {
     }
     if (!last) return;
     this.#since = serverTime;
+    this.#answered = true;
     // Every open session is in every snapshot: one that is not has been closed.
     for (const entry of this.#entries.values()) {
       if (!this.#seen.has(entry.sessionId)) this.#put({ ...entry, status: 'closed' });
     }
   }
 
-  /** @internal an event that was told live; false when the session is not known */
-  note(sessionId: string, seq: number, change: Partial<Pick<InboxEntry, 'status' | 'adminId'>>): boolean {
+  /** @internal an event that was told live */
+  note(sessionId: string, seq: number, change: Partial<Pick<InboxEntry, 'status' | 'adminId'>>): void {
     const entry = this.#entries.get(sessionId);
-    if (!entry) return change.status === 'closed';
-    if (seq > entry.lastSeq) this.#put({ ...entry, ...change, lastSeq: seq });
-    return true;
+    if (entry) {
+      if (seq > entry.lastSeq) this.#put({ ...entry, ...change, lastSeq: seq });
+    } else if (change.status !== 'closed') this.refresh();
   }
 
   #put(entry: InboxEntry): void {

@@ -186,6 +186,13 @@ export class SessionView {
     if (own) this.#putOwn({ ...own, status: 'failed', error });
   }
 
+  /** Takes over what is our own in another view. */
+  takeOwn(other: SessionView): void {
+    for (const message of other.#own.values()) this.#putOwn(message);
+    other.#own.clear();
+    other.#shown = null;
+  }
+
   /** Takes a message of our own away. @returns false when there is none */
   dropOwn(clientMessageId: string): boolean {
     this.#shown = null;

@@ -65,16 +65,13 @@ export class Shelf {
     return true;
   }
 
-  /** Takes what pages left that are gone. It has to be saved by us to be ours: `keep` does. */
-  async adopt(keep: (entries: readonly Entry[]) => void): Promise<void> {
+  /** Takes what pages left that are gone. @param keep saves it with what is ours; false when it could not */
+  async adopt(keep: (entries: readonly Entry[]) => boolean): Promise<void> {
     for (let i = 0; i < PLACES && this.#place !== null; i++) {
       if (i === this.#place || !this.#read(i)?.entries.length) continue;
       const release = await this.#take(i);
       if (!release) continue;
-      if (!this.#closed) {
-        keep(this.#read(i)?.entries ?? []);
-        this.#remove(i);
-      }
+      if (!this.#closed && keep(this.#read(i)?.entries ?? [])) this.#remove(i);
       release();
     }
   }

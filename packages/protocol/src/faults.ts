@@ -50,6 +50,8 @@ function wording(keyword: string, params: Record<string, unknown>, schema: unkno
       return { en: `must have at least ${limit} characters`, zh: `不能少于 ${limit} 个字符` };
     case 'maxLength':
       return { en: `must have at most ${limit} characters`, zh: `不能超过 ${limit} 个字符` };
+    case 'minItems':
+      return { en: `must have at least ${limit} entries`, zh: `不能少于 ${limit} 项` };
     case 'maxItems':
       return { en: `must have at most ${limit} entries`, zh: `不能超过 ${limit} 项` };
     case 'pattern':
@@ -66,12 +68,16 @@ function wording(keyword: string, params: Record<string, unknown>, schema: unkno
   }
 }
 
-/** What a union allows, in words: its constants, or the types and patterns of its branches. */
+/** What a union allows, in words: its constants, or the types of its branches with what each asks for. */
 function alternatives(schema: unknown): Fault['fault'] {
   const branches = (schema as { anyOf?: Record<string, unknown>[] } | undefined)?.anyOf ?? [];
-  const words = branches.map((b) =>
-    b['const'] !== undefined ? String(b['const']) : b['pattern'] ? `${String(b['type'])} ${String(b['pattern'])}` : String(b['type']),
-  );
+  const words = branches.map((branch) => {
+    const { const: constant, type, pattern, maxLength, minimum, maximum } = branch;
+    if (constant !== undefined) return String(constant);
+    const range = maxLength === undefined ? [minimum, maximum] : [branch['minLength'] ?? 0, maxLength];
+    const size = range.every((end) => typeof end === 'number') ? ` (${range.join('–')})` : '';
+    return `${String(type)}${size}${pattern === undefined ? '' : ` ${String(pattern)}`}`;
+  });
   return { en: `must be one of: ${words.join(', ')}`, zh: `必须是其中之一：${words.join('、')}` };
 }
 
@@ -79,7 +85,7 @@ const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 /**
  * Parses JSON text from outside and refuses what could hurt later: nesting deeper than `limits.jsonDepth`,
- * more keys than `limits.jsonKeys`, and keys that touch prototypes. `name` is the field named in an error.
+ * objects of more keys than `limits.jsonKeys`, and keys that touch prototypes. `name` is the field named in an error.
  */
 export function parseJson(text: string, name: string): unknown {
   let value: unknown;
@@ -88,25 +94,26 @@ export function parseJson(text: string, name: string): unknown {
   } catch {
     throw invalid(name, 'is not valid JSON', '不是有效的 JSON');
   }
-  inspect(value, 1, { keys: 0 }, name);
+  inspect(value, 1, name);
   return value;
 }
 
-function inspect(value: unknown, depth: number, seen: { keys: number }, name: string): void {
+function inspect(value: unknown, depth: number, name: string): void {
   if (typeof value !== 'object' || value === null) return;
   if (depth > limits.jsonDepth) {
     throw invalid(name, `is nested deeper than ${limits.jsonDepth} levels`, `嵌套超过 ${limits.jsonDepth} 层`);
   }
   if (Array.isArray(value)) {
-    for (const entry of value) inspect(entry, depth + 1, seen, name);
+    for (const entry of value) inspect(entry, depth + 1, name);
     return;
   }
-  for (const key of Object.keys(value)) {
+  const keys = Object.keys(value);
+  if (keys.length > limits.jsonKeys) {
+    throw invalid(name, `has an object of more than ${limits.jsonKeys} keys`, `含有超过 ${limits.jsonKeys} 个键的对象`);
+  }
+  for (const key of keys) {
     if (FORBIDDEN_KEYS.has(key)) throw invalid(name, `has a key that is not allowed: ${key}`, `含有不允许的键：${key}`);
-    if (++seen.keys > limits.jsonKeys) {
-      throw invalid(name, `has more than ${limits.jsonKeys} keys`, `超过 ${limits.jsonKeys} 个键`);
-    }
-    inspect((value as Record<string, unknown>)[key], depth + 1, seen, name);
+    inspect((value as Record<string, unknown>)[key], depth + 1, name);
   }
 }
 
@@ -116,7 +123,11 @@ function inspect(value: unknown, depth: number, seen: { keys: number }, name: st
  */
 export function checkText(text: string, field: string): void {
   if (!text.isWellFormed()) {
-    throw invalid(field, 'has half of a surrogate pair (not valid Unicode)', '含有不完整的代理对（不是有效的 Unicode）');
+    throw invalid(
+      field,
+      'has half of a surrogate pair (not valid Unicode)',
+      '含有不完整的代理对（不是有效的 Unicode）',
+    );
   }
   if (text.includes('\0')) throw invalid(field, 'has a NUL character', '含有 NUL 字符');
 }

@@ -11,7 +11,7 @@ export const limits = {
   contentCharacters: 10_000,
   /** Nesting of objects and arrays in one frame or body. */
   jsonDepth: 16,
-  /** Keys of all objects of one frame or body together. */
+  /** Keys of one object in a frame or body. */
   jsonKeys: 256,
   attachments: 10,
   /** Sessions of one `resume`. */

@@ -8,6 +8,7 @@ import { LocalBus } from './bus/local.ts';
 import { RedisBus } from './bus/redis.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
+import { demoRoutes } from './demo/routes.ts';
 import { Assignment } from './domain/assignment.ts';
 import { Chat } from './domain/chat.ts';
 import { Following } from './domain/following.ts';
@@ -141,6 +142,7 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
     rateLimit: config.rateLimit?.requests ?? null,
     ready: () => store.ready(),
     draining: () => draining,
+    home: demo ? demoRoutes(config, clock) : undefined,
   });
   const takeUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     void gateway.upgrade(request, socket, head);

@@ -11,7 +11,7 @@ export interface Setting {
 /** Every setting, in the order of the documents. A name that is not here is not read. */
 export const settings: readonly Setting[] = [
   { name: 'PORT', what: 'Port to listen on; 0 takes a free one', usual: '8787', example: '8787' },
-  { name: 'HOST', what: 'Address to listen on', usual: '127.0.0.1 in demo mode, else 0.0.0.0', example: '0.0.0.0' },
+  { name: 'HOST', what: 'Address to listen on, without a port', usual: '127.0.0.1 in demo mode, else 0.0.0.0', example: '0.0.0.0' },
   {
     name: 'DATABASE_URL',
     what: '`sqlite:<file>`, `sqlite::memory:`, `mysql://user:password@host:3306/db`, or with `?socketPath=`',
@@ -35,7 +35,7 @@ export const settings: readonly Setting[] = [
   },
   {
     name: 'JWT_PUBLIC_KEY',
-    what: "PEM public key that the host application's tokens (RS, PS, ES, EdDSA) are checked with; `\\n` may stand for line breaks",
+    what: "Public key or certificate (PEM) that the host application's tokens (RS, PS, ES, EdDSA) are checked with; `\\n` may stand for line breaks",
     usual: 'unset',
     example: '-----BEGIN PUBLIC KEY-----\\n…\\n-----END PUBLIC KEY-----',
     secret: true,
@@ -48,13 +48,13 @@ export const settings: readonly Setting[] = [
   },
   {
     name: 'JWT_CLAIM_USER_ID',
-    what: 'Claim with the account number; dots go into nested claims',
+    what: 'Claim with the account number; dots go into nested claims. Under another name, `sub` is not read in its place',
     usual: 'userId',
     example: 'uid',
   },
   {
     name: 'JWT_CLAIM_ROLES',
-    what: 'Claim with the roles, an array or one word',
+    what: 'Claim with the roles, an array or one word. Under another name, `role` is not read in its place',
     usual: 'roles',
     example: 'permissions.roles',
   },
@@ -125,7 +125,7 @@ export const settings: readonly Setting[] = [
   },
   {
     name: 'TRUST_PROXY',
-    what: '`true`, `false`, or addresses of proxies whose X-Forwarded-For is believed',
+    what: '`true`, `false`, or addresses and networks of proxies whose X-Forwarded-For is believed, commas between them',
     usual: 'false',
     example: '10.0.0.0/8',
   },

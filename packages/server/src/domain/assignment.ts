@@ -59,17 +59,20 @@ export class Assignment {
       this.#again = true;
       return this.#running;
     }
-    this.#running = this.#run().finally(() => {
-      this.#running = null;
-    });
+    this.#running = this.#run();
     return this.#running;
   }
 
   async #run(): Promise<void> {
-    do {
-      this.#again = false;
-      await this.#sweep();
-    } while (this.#again);
+    try {
+      do {
+        this.#again = false;
+        await this.#sweep();
+      } while (this.#again);
+    } finally {
+      // In one turn with the last look at `#again`: a call that came between the two would be answered by nobody's run.
+      this.#running = null;
+    }
   }
 
   async #sweep(): Promise<void> {

@@ -37,6 +37,8 @@ export interface HttpParts {
   readonly ready: () => Promise<void>;
   /** True when the server is about to end. */
   readonly draining: () => boolean;
+  /** What is at `/`, if more than a few words. */
+  readonly home?: ((server: FastifyInstance) => Promise<void>) | undefined;
 }
 
 /** A request's headers. Who is later is cut at the next check. */
@@ -78,7 +80,7 @@ export async function createHttp(parts: HttpParts): Promise<FastifyInstance> {
   const admission = new Admission(authenticate, rateLimit && new CallerLimits(rateLimit, clock), parts.addressOf);
   const refusals = new Refusals(chat, clock, log);
   await server.register(opsRoutes, parts);
-  await server.register(openRoutes, { admission });
+  await server.register(openRoutes, { admission, home: parts.home });
   for (const prefix of ['/api/admin/chat', '/admin/chat']) {
     await server.register(adminRoutes, { prefix, chat, admission, refusals });
   }

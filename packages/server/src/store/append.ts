@@ -1,5 +1,5 @@
 import { ChatError } from '@switchboard/protocol';
-import { pickAdmin } from '../domain/assignment.ts';
+import { type Candidate, pickAdmin } from '../domain/assignment.ts';
 import { idempotencyConflict } from '../domain/chat.ts';
 import type { Command, MessageCommand, Operation, Outcome } from '../domain/command.ts';
 import { assignTo, decide, type Decision, seeksAdmin } from '../domain/decide.ts';
@@ -75,9 +75,7 @@ class Lane {
       return;
     }
     this.#queue.push(entry);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null;
-    });
+    this.#running ??= this.#run();
   }
 
   async idle(): Promise<void> {
@@ -95,6 +93,8 @@ class Lane {
       this.#parts.onCommit?.(batch.length, (performance.now() - started) / 1000);
       for (const [i, entry] of batch.entries()) entry.settle(results[i] as Appended);
     }
+    // In one turn with the last look at the queue: a command that came between the two would wait for ever.
+    this.#running = null;
   }
 
   /** Commits a batch, again if it must be, and one by one if something in it cannot be stored. Never rejects. */
@@ -148,7 +148,8 @@ class Batch {
   readonly #tx: Transaction;
   /** The sessions as they are after the commands so far; null where no session has the id. */
   readonly #sessions = new Map<string, SessionState | null>();
-  readonly #stored = new Set<string>();
+  /** The sessions as they are stored. */
+  readonly #stored = new Map<string, SessionState>();
   readonly #touched = new Set<string>();
   readonly #repeats = new Map<string, ChatMessage>();
   readonly #rulings: ({ decision: Decision; duplicate: boolean } | { error: unknown })[] = [];
@@ -172,7 +173,7 @@ class Batch {
     for (const row of rows) {
       const session = sessionState(row);
       this.#sessions.set(session.sessionId, session);
-      this.#stored.add(session.sessionId);
+      this.#stored.set(session.sessionId, session);
     }
   }
 
@@ -227,6 +228,11 @@ class Batch {
     const turns = fresh.length > 0 && !(await this.#othersWait(seeking)) ? [...queued, ...fresh] : queued;
     if (turns.length === 0) return;
     const candidates = await lockCandidates(this.#tx, this.#parts.dialect);
+    // The store has counted what was active before this batch.
+    for (const id of this.#touched) {
+      addWork(candidates, holder(this.#stored.get(id)), -1);
+      addWork(candidates, holder(this.#sessions.get(id)), 1);
+    }
     for (const { ruling, command } of turns) {
       const session = this.#sessions.get(command.sessionId) as SessionState;
       if (session.status !== 'waiting') continue;
@@ -291,13 +297,17 @@ class Batch {
     }
   }
 
-  /** Admins whose share of work this batch may have changed. */
+  /** Admins who got or lost an active session in this batch. Messages in the sessions they have change nothing. */
   #adminsAffected(): number[] {
     const admins = new Set<number>();
-    for (const id of this.#touched) {
-      const { adminId, lastAdminId } = this.#sessions.get(id) as SessionState;
-      if (adminId !== null) admins.add(adminId);
-      if (lastAdminId !== null) admins.add(lastAdminId);
+    const holders = new Map([...this.#touched].map((id) => [id, holder(this.#stored.get(id))]));
+    for (const { sessionId, event } of this.#newEvents()) {
+      if (event.kind !== 'status') continue;
+      const before = holders.get(sessionId) ?? null;
+      const after = event.status === 'active' ? event.adminId : null;
+      holders.set(sessionId, after);
+      if (before === after) continue;
+      for (const adminId of [before, after]) if (adminId !== null) admins.add(adminId);
     }
     return [...admins].sort((a, b) => a - b);
   }
@@ -312,6 +322,16 @@ class Batch {
       return { outcome };
     });
   }
+}
+
+/** Whose share of work a session is: its admin while it is active. */
+function holder(session: SessionState | null | undefined): number | null {
+  return session?.status === 'active' ? session.adminId : null;
+}
+
+function addWork(candidates: Map<number, Candidate>, adminId: number | null, sessions: number): void {
+  const candidate = adminId === null ? undefined : candidates.get(adminId);
+  if (candidate) candidates.set(candidate.adminId, { ...candidate, active: candidate.active + sessions });
 }
 
 function repeatKey(m: ChatMessage): string {

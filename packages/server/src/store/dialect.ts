@@ -1,4 +1,4 @@
-import type { Dialect as KyselyDialect, Migration } from 'kysely';
+import type { Dialect as KyselyDialect } from 'kysely';
 
 /** What a column may be bound to. Objects, dates and booleans are not: drivers disagree on them. */
 export type Value = string | number | null;
@@ -12,6 +12,10 @@ export interface Transaction {
   /** Inserts many rows; `tail` follows the values, such as an ON DUPLICATE KEY clause. No rows: does nothing. */
   insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail?: string): Promise<void>;
 }
+
+/** Runs one statement of a migration, however long it takes. */
+export type Run = (sql: string, values?: readonly Value[]) => Promise<Row[]>;
+export type Migration = (run: Run) => Promise<void>;
 
 /** What a failed statement means for the one who sent it. */
 export type Failure =
@@ -29,6 +33,11 @@ export interface Dialect {
   /** For typed queries outside the append path. */
   readonly kysely: KyselyDialect;
   readonly migrations: Readonly<Record<string, Migration>>;
+  /**
+   * Runs `work` on one connection while no other process does the same: on SQLite in a transaction, on MySQL, where DDL
+   * commits by itself, under a named lock.
+   */
+  alone<T>(work: (run: Run) => Promise<T>): Promise<T>;
   /** How many commits may usefully be in flight at once. */
   readonly lanes: number;
   /** Follows a SELECT that must lock its rows. */

@@ -1,5 +1,6 @@
-import { type Kysely, Migrator } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { Dialect } from './dialect.ts';
+import { patiently } from './patiently.ts';
 
 const MIGRATION_TABLE = 'chat_schema';
 
@@ -9,37 +10,45 @@ export class NewerDatabaseError extends Error {
 }
 
 /**
- * Brings the database to this code's schema. Two processes that start at once take turns: on MySQL under a named lock,
- * on SQLite under the write lock.
+ * Brings the database to this code's schema. Processes that start at once take turns: what has run is read and written
+ * under one lock. (Kysely's Migrator reads its state before it has the lock of SQLite, and the second process fails.)
  * @throws NewerDatabaseError when the database has migrations that this code does not know
  */
-export async function migrate(db: Kysely<never>, dialect: Dialect): Promise<void> {
-  const migrator = new Migrator({
-    db,
-    provider: { getMigrations: () => Promise.resolve({ ...dialect.migrations }) },
-    migrationTableName: MIGRATION_TABLE,
-    migrationLockTableName: `${MIGRATION_TABLE}_lock`,
-  });
-  const { error, results } = await migrator.migrateToLatest();
-  if (error === undefined) return;
-  const failed = results?.find((r) => r.status === 'Error')?.migrationName;
-  if (!failed && /corrupted migrations/.test(String((error as Error).message))) {
-    throw new NewerDatabaseError(
-      `The database has migrations that this version does not know (it knows up to ${Object.keys(dialect.migrations).at(-1)}). ` +
-        'Start the version that wrote it, or a newer one; nothing was changed.',
-      { cause: error },
-    );
-  }
-  throw error;
+export function migrate(dialect: Dialect): Promise<void> {
+  const known = dialect.migrations;
+  return patiently(dialect, () =>
+    dialect.alone(async (run) => {
+      await run(
+        `CREATE TABLE IF NOT EXISTS ${MIGRATION_TABLE} (name VARCHAR(255) PRIMARY KEY NOT NULL, timestamp VARCHAR(255) NOT NULL)`,
+      );
+      const done = (await run(`SELECT name FROM ${MIGRATION_TABLE}`)).map((row) => row['name'] as string);
+      const unknown = done.filter((name) => !(name in known));
+      if (unknown.length > 0) {
+        throw new NewerDatabaseError(
+          `The database has migrations that this version does not know (${unknown.join(', ')}; ` +
+            `it knows up to ${Object.keys(known).at(-1)}). ` +
+            'Start the version that wrote it, or a newer one; nothing was changed.',
+        );
+      }
+      for (const [name, up] of Object.entries(known)) {
+        if (done.includes(name)) continue;
+        await up(run);
+        await run(`INSERT INTO ${MIGRATION_TABLE} (name, timestamp) VALUES (?, ${dialect.now()})`, [name]);
+      }
+    }),
+  );
 }
 
-/** Throws unless every migration of this code has run. */
+/**
+ * Throws unless every migration of this code has run. More may have: while nodes are replaced one by one, the first new
+ * one migrates, and the old ones go on serving.
+ */
 export async function assertMigrated(db: Kysely<never>, dialect: Dialect): Promise<void> {
-  const done = await db
+  const rows = await db
     .selectFrom(MIGRATION_TABLE as never)
-    .select(({ fn }) => fn.countAll().as('count') as never)
-    .executeTakeFirst();
-  const known = Object.keys(dialect.migrations).length;
-  const count = Number((done as { count?: number | string } | undefined)?.count ?? 0);
-  if (count !== known) throw new Error(`${count} of ${known} migrations have run`);
+    .select('name' as never)
+    .execute();
+  const done = new Set(rows.map((row) => (row as { name: string }).name));
+  const missing = Object.keys(dialect.migrations).filter((name) => !done.has(name));
+  if (missing.length > 0) throw new Error(`migrations have not run: ${missing.join(', ')}`);
 }

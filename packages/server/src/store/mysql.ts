@@ -1,7 +1,7 @@
 import { type Dialect as KyselyDialect, type MysqlPool, MysqlDialect } from 'kysely';
 import mysql, { type PoolOptions, type QueryResult } from 'mysql2';
 import { BorrowedPool, type ConnectionSource, type Lease } from './borrowed-pool.ts';
-import { type Dialect, type Failure, type Row, type Transaction, type Value } from './dialect.ts';
+import { type Dialect, type Failure, type Row, type Run, type Transaction, type Value } from './dialect.ts';
 import { mysqlMigrations } from './mysql-schema.ts';
 
 export interface MysqlOptions {
@@ -17,6 +17,8 @@ const LANES = 2;
 const BEGIN = 'START TRANSACTION';
 /** A statement that takes longer finds the store frozen: its connection is given up. */
 const STATEMENT_TIMEOUT_MS = 4_000;
+/** Migrating a large database takes minutes. */
+const MIGRATION_WAIT_S = 3_600;
 const CONNECT_TIMEOUT_MS = 3_000;
 
 const SESSION_SETTINGS = [
@@ -48,6 +50,7 @@ export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
     name: 'mysql',
     kysely: kyselyDialect(pool),
     migrations: mysqlMigrations,
+    alone: (work) => alone(pool, work),
     lanes: LANES,
     forUpdate: ' FOR UPDATE',
     transaction: (work) => transaction(pool, begin, work),
@@ -96,6 +99,20 @@ async function transaction<T>(
   }
 }
 
+async function alone<T>(pool: ConnectionSource, work: (run: Run) => Promise<T>): Promise<T> {
+  const connection = await take(pool);
+  try {
+    const run: Run = async (sql, values = []) => (await query(connection, sql, values, null)) as Row[];
+    // Names of locks are the whole server's.
+    const [lock] = await run(`SELECT GET_LOCK(CONCAT('switchboard.', MD5(DATABASE())), ${MIGRATION_WAIT_S}) AS taken`);
+    if (lock?.['taken'] !== 1) throw new Error(`another process has been migrating this database for ${MIGRATION_WAIT_S} s`);
+    return await work(run);
+  } finally {
+    // With it go the lock and what the migrations have set.
+    connection.destroy();
+  }
+}
+
 class MysqlTransaction implements Transaction {
   readonly #connection: Lease;
 
@@ -125,11 +142,16 @@ function take(pool: ConnectionSource): Promise<Lease> {
   });
 }
 
-function query(connection: Lease, sql: string, values: readonly Value[] = []): Promise<QueryResult> {
+/** @param timeout null: as long as it takes */
+function query(
+  connection: Lease,
+  sql: string,
+  values: readonly Value[] = [],
+  timeout: number | null = STATEMENT_TIMEOUT_MS,
+): Promise<QueryResult> {
   return new Promise((resolve, reject) => {
-    connection.query({ sql, values: [...values], timeout: STATEMENT_TIMEOUT_MS }, (error, result) =>
-      error ? reject(error) : resolve(result),
-    );
+    const options = { sql, values: [...values], ...(timeout === null ? {} : { timeout }) };
+    connection.query(options, (error, result) => (error ? reject(error) : resolve(result)));
   });
 }
 
@@ -182,9 +204,7 @@ function kyselyDialect(pool: ConnectionSource): KyselyDialect {
         done(null, {
           query: (sql: string, values: readonly unknown[], settle?: (error: unknown, result: never) => void) => {
             if (!settle) throw new Error('streams are not used');
-            const timeout = limitFor(sql);
-            const request = { sql, values: [...values], ...(timeout === undefined ? {} : { timeout }) };
-            connection.query(request, (failure, result) => {
+            connection.query({ sql, values: [...values], timeout: STATEMENT_TIMEOUT_MS }, (failure, result) => {
               // A timed-out statement still runs in the server: nobody else may get this connection.
               if (failure && classify(failure) === 'away') connection.destroy();
               settle(failure, result as never);
@@ -196,9 +216,4 @@ function kyselyDialect(pool: ConnectionSource): KyselyDialect {
     end: (done) => done(undefined),
   };
   return new MysqlDialect({ pool: limited });
-}
-
-/** Changing a large table takes as long as it takes; so does waiting for another process that does. */
-function limitFor(sql: string): number | undefined {
-  return /^\s*(select(?!\s+get_lock)|insert|delete)/i.test(sql) ? STATEMENT_TIMEOUT_MS : undefined;
 }

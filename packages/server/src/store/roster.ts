@@ -1,7 +1,7 @@
 import type { Candidate } from '../domain/assignment.ts';
 import type { Roster } from '../domain/ports.ts';
 import type { Identity } from '../domain/session.ts';
-import { type Dialect, fromTime, marks, toTime, type Transaction } from './dialect.ts';
+import { type Dialect, fromTime, marks, type Transaction } from './dialect.ts';
 import { patiently } from './patiently.ts';
 
 /** How long a lease lasts without renewal. Renewed every third of it. */
@@ -95,9 +95,9 @@ export class SqlRoster implements Roster {
 
   async #lease(tx: Transaction, adminIds: readonly number[], nodeId: string): Promise<void> {
     const { now, overwrite } = this.#dialect;
-    const columns = ['admin_id', 'node_id', 'expires_at'];
+    const columns = ['admin_id', 'node_id'];
     // The expiry is the store's clock plus the lease: nodes may disagree about the time, leases must not.
-    await tx.insert('chat_admin_leases', columns, adminIds.map((id) => [id, nodeId, toTime(0)]), overwrite('admin_id, node_id', ['node_id']));
+    await tx.insert('chat_admin_leases', columns, adminIds.map((id) => [id, nodeId]), overwrite('admin_id, node_id', ['node_id']));
     await tx.run(
       `UPDATE chat_admin_leases SET expires_at = ${now(LEASE_MS)} WHERE node_id = ? AND admin_id IN (${marks(adminIds)})`,
       [nodeId, ...adminIds],

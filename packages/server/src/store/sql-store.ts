@@ -33,7 +33,7 @@ export class SqlStore implements Store {
   }
 
   migrate(): Promise<void> {
-    return migrate(this.#db as unknown as Kysely<never>, this.#dialect);
+    return migrate(this.#dialect);
   }
 
   /** Settings of the database that could lose acknowledged messages, in words. */

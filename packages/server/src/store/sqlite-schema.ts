@@ -1,13 +1,11 @@
-import { type Kysely, type Migration, sql } from 'kysely';
+import type { Migration } from './dialect.ts';
 
 /** Migrations of the embedded store. Released ones are never changed; a new one is added at the end. */
 export const sqliteMigrations: Readonly<Record<string, Migration>> = {
-  '0001-first-tables': { up: (db) => all(db, firstTables) },
+  '0001-first-tables': async (run) => {
+    for (const statement of firstTables) await run(statement);
+  },
 };
-
-async function all(db: Kysely<unknown>, statements: readonly string[]): Promise<void> {
-  for (const statement of statements) await sql.raw(statement).execute(db);
-}
 
 const NOW = `(strftime('%Y-%m-%d %H:%M:%f', 'now'))`;
 
@@ -86,7 +84,7 @@ const firstTables = [
   `CREATE TABLE chat_admin_leases (
     admin_id INT NOT NULL,
     node_id VARCHAR(64) NOT NULL,
-    expires_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL DEFAULT ${NOW},
     PRIMARY KEY (admin_id, node_id)
   ) WITHOUT ROWID`,
   `CREATE TABLE chat_receipts (

@@ -31,6 +31,7 @@ async function loadDriver(): Promise<new (file: string) => Database> {
 }
 
 const BUSY_TIMEOUT_MS = 5_000;
+const RETRY_MS = 20;
 const STATEMENTS_KEPT = 200;
 
 /**
@@ -45,6 +46,7 @@ export async function sqliteDialect(file: string): Promise<Dialect> {
     name: 'sqlite',
     kysely: kyselyDialect(connection),
     migrations: sqliteMigrations,
+    alone: (work) => connection.transaction((tx) => work((sql, values = []) => tx.rows(sql, values))),
     lanes: 1,
     forUpdate: '',
     transaction: (work) => connection.transaction(work),
@@ -68,10 +70,10 @@ class SqliteConnection implements Transaction {
 
   constructor(database: Database) {
     this.#database = database;
+    database.exec(`PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}; PRAGMA foreign_keys=ON`);
+    useWal(database);
     // WAL alone would mean synchronous=NORMAL on some builds: acknowledged rows lost at power loss.
-    database.exec(
-      `PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}`,
-    );
+    database.exec('PRAGMA synchronous=FULL');
   }
 
   /** Runs `work` when nobody else uses the connection. */
@@ -134,6 +136,20 @@ class SqliteConnection implements Transaction {
       this.#statements.set(sql, statement);
     }
     return statement;
+  }
+}
+
+/** Another process may be making the same file this moment, and for this one change SQLite does not wait by itself. */
+function useWal(database: Database): void {
+  const retry = new Int32Array(new SharedArrayBuffer(4));
+  for (let waited = 0; ; waited += RETRY_MS) {
+    try {
+      database.exec('PRAGMA journal_mode=WAL');
+      return;
+    } catch (error) {
+      if (classify(error) !== 'contention' || waited >= BUSY_TIMEOUT_MS) throw error;
+      Atomics.wait(retry, 0, 0, RETRY_MS);
+    }
   }
 }
 

@@ -1,0 +1,54 @@
+import type { Database } from '../../../../testing/sql-server.ts';
+
+/** The SQL of the requirements document, to the letter. */
+export const documentSql = `
+CREATE TABLE chat_sessions (
+  session_id VARCHAR(100) PRIMARY KEY,
+  user_id INT NOT NULL,
+  admin_id INT NULL,
+  status ENUM('waiting', 'active', 'closed') DEFAULT 'waiting',
+  created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+  updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  last_message_time TIMESTAMP NULL,
+  message_count INT DEFAULT 0,
+  
+  INDEX idx_user_id (user_id),
+  INDEX idx_admin_id (admin_id),
+  INDEX idx_status (status),
+  INDEX idx_created_at (created_at)
+);
+CREATE TABLE chat_messages (
+  message_id VARCHAR(100) PRIMARY KEY,
+  session_id VARCHAR(100) NOT NULL,
+  sender_id INT NOT NULL,
+  sender_type ENUM('user', 'admin') NOT NULL,
+  content TEXT NOT NULL,
+  message_type ENUM('text', 'image', 'file', 'system') DEFAULT 'text',
+  status ENUM('sending', 'sent', 'delivered', 'read', 'failed') DEFAULT 'sent',
+  created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+  attachments JSON NULL,
+  
+  INDEX idx_session_id (session_id),
+  INDEX idx_sender_id (sender_id),
+  INDEX idx_created_at (created_at),
+  
+  FOREIGN KEY (session_id) REFERENCES chat_sessions(session_id)
+);`;
+
+/** Rows as an old installation has them: ids in no order, five messages a session, several in one second. */
+export async function fillOldTables(database: Database, sessions: number): Promise<void> {
+  const digits = '(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)';
+  const numbers = `(SELECT a.d + 10*b.d + 100*c.d + 1000*d.d + 10000*e.d + 100000*f.d AS n FROM ${digits} a, ${digits} b, ${digits} c, ${digits} d, ${digits} e, ${digits} f) numbers`;
+  await database.script(`
+    SET SESSION time_zone = '+00:00', SESSION unique_checks = 0, SESSION foreign_key_checks = 0;
+    INSERT INTO chat_sessions (session_id, user_id, admin_id, status, created_at, updated_at, last_message_time, message_count)
+    SELECT CONCAT('session_', MD5(n)), n % 70000 + 1, IF(n % 3 = 0, NULL, n % 40 + 1), ELT(n % 3 + 1, 'waiting', 'active', 'closed'),
+      '2024-01-01' + INTERVAL n * 97 SECOND, '2024-01-02' + INTERVAL n * 97 SECOND, '2024-01-01' + INTERVAL n * 97 + 4 SECOND, 5
+    FROM ${numbers} WHERE n < ${sessions} ORDER BY MD5(n);
+    INSERT INTO chat_messages (message_id, session_id, sender_id, sender_type, content, message_type, status, created_at, attachments)
+    SELECT CONCAT('msg_', MD5(n * 5 + k.d)), CONCAT('session_', MD5(n)), IF(k.d = 3, n % 40 + 1, n % 70000 + 1), IF(k.d = 3, 'admin', 'user'),
+      CONCAT('第 ', n, ' 位客户的第 ', k.d, ' 条消息 😀 ', REPEAT('您好，请问我的订单什么时候发货？', k.d)), 'text', 'sent',
+      '2024-01-01' + INTERVAL n * 97 + FLOOR(k.d / 2) * 2 SECOND, IF(k.d = 4, '[{"url":"https://a.example/1.png","name":"图"}]', NULL)
+    FROM ${numbers}, (SELECT d FROM ${digits} t WHERE d < 5) k WHERE n < ${sessions} ORDER BY MD5(n * 5 + k.d);
+  `);
+}
