@@ -2,7 +2,7 @@ import type { Attachment, SenderType, SentMessageType, SessionStatus } from '@sw
 import type { Phase } from './connection.ts';
 import type { Clock, KeyValueStorage, SocketConstructor } from './host.ts';
 import type { InboxEntry } from './inbox.ts';
-import type { ChatMessage, Receipt, ViewEvent } from './session-view.ts';
+import type { ChatMessage, Receipt, SessionView, ViewEvent } from './session-view.ts';
 
 /** What a program that uses the SDK sees of it, besides the client itself. */
 
@@ -92,10 +92,10 @@ export interface ClientEvents {
   sent: Ack;
   /** One of our messages will not be stored. */
   failed: { readonly clientMessageId: string; readonly sessionId: string | null; readonly error: SwitchboardError };
-  /** A view has something new to show. Null: that of the conversation which has no id yet. */
-  change: { readonly sessionId: string | null };
+  /** A view has something new to show. */
+  change: SessionView;
   /** A view begins anew, and its log is read again. */
-  reset: { readonly sessionId: string };
+  reset: SessionView;
   /** An entry of the inbox changed; `closed` when it left. */
   inbox: InboxEntry;
   /** The server no longer takes the token. `auth` is asked again, and what it gave before is not shown twice. */

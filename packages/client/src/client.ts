@@ -7,10 +7,10 @@ import { Following } from './following.ts';
 import { chatUrl, type Clock, newId, platformSocket, platformStorage, systemClock } from './host.ts';
 import { Inbox, type InboxEntry, type InboxOptions } from './inbox.ts';
 import { Line } from './line.ts';
-import type { Entry, Refusal } from './outbox.ts';
+import type { Entry } from './outbox.ts';
 import { type ReceiptKind, Receipts } from './receipts.ts';
 import { Sending } from './sending.ts';
-import { SessionView, type ViewEvent } from './session-view.ts';
+import { SessionView, shown, type ViewEvent } from './session-view.ts';
 
 type DataOf<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>['data'];
 
@@ -21,6 +21,7 @@ export class Client {
   readonly #history: number;
   readonly #sayDelivered: boolean;
   readonly #events = new Events<ClientEvents>();
+  readonly #tell: Events<ClientEvents>['tell'] = (name, detail) => this.#events.tell(name, detail);
   readonly #line: Line;
   readonly #sending: Sending;
   readonly #following: Following;
@@ -48,18 +49,8 @@ export class Client {
     this.#following = new Following({
       side: type,
       random,
-      onEvent: (view, event, live) => this.#applied(view, view.sessionId as string, event, live),
-      onReceipt: (view, receipt) => {
-        const sessionId = view.sessionId as string;
-        this.#tell('receipt', { ...receipt, sessionId });
-        this.#tell('change', { sessionId });
-      },
-      onReset: (view) => {
-        const sessionId = view.sessionId as string;
-        this.#receipts.forget(sessionId);
-        this.#tell('reset', { sessionId });
-      },
-      onRefused: (sessionId, { code }) => this.#fault(code, `cannot follow session ${sessionId}`),
+      onEvent: (view, event, live) => this.#applied(view, event, live),
+      tell: this.#tell,
     });
     const { storage } = options;
     this.#sending = new Sending({
@@ -68,11 +59,10 @@ export class Client {
       expireMs: options.expireAfterMs,
       tab,
       storage: storage === undefined ? platformStorage() : storage && { storage, locks: null },
-      prefix: `switchboard/${url.href}/${type}/`,
+      prefix: `switchboard/${url({})}/${type}/`,
       onWaiting: (entry) => this.#show(entry),
       onFailed: (entry, error) => this.#failed(entry, error),
-      onStorageError: (cause) => this.#fault('STORAGE', 'unsent messages cannot be kept', cause),
-      onWork: () => this.#pump(),
+      onStorageError: (cause) => this.#fault('STORAGE', cause),
     });
     this.#line = new Line({
       url,
@@ -86,7 +76,7 @@ export class Client {
       onFrame: (frame) => this.#hear(frame),
       onPhase: (phase, code) => this.#moved(phase, code),
       onUnauthorized: () => this.#tell('unauthorized', undefined),
-      onError: (code, cause) => this.#fault(code, `${code === 'AUTH' ? 'no token' : 'no connection'}: ${String(cause)}`, cause),
+      onError: (code, cause) => this.#fault(code, cause),
       onLeave: () => this.#sending.leave(),
     });
     if (account !== undefined) this.#sending.setAccount(account);
@@ -137,7 +127,6 @@ export class Client {
     for (const view of [this.#draft, ...this.#following.views]) {
       if (view.dropOwn(clientMessageId)) this.#tell('change', view);
     }
-    this.#pump();
   }
 
   /**
@@ -149,14 +138,10 @@ export class Client {
   }
 
   /** Follows a session from a place in its log on. Resolves when everything up to now is there. */
-  async open(sessionId: string, { afterSeq = 0 }: { readonly afterSeq?: number } = {}): Promise<SessionView> {
+  open(sessionId: string, { afterSeq = 0 }: { readonly afterSeq?: number } = {}): Promise<SessionView> {
     const opened = this.#following.open(sessionId, afterSeq);
     this.#pump();
-    try {
-      return await opened;
-    } catch (error) {
-      throw new SwitchboardError((error as Refusal).code, `cannot follow session ${sessionId}`);
-    }
+    return opened;
   }
 
   /** Follows a session no longer. Its view stays as it is. */
@@ -190,10 +175,9 @@ export class Client {
     if (state !== 'online') {
       this.#sending.disconnected();
       this.#following.disconnected();
-      this.#receipts.setOnline(false);
     }
     if (state === 'stopped') {
-      this.#connecting?.reject(new SwitchboardError('CLOSED', `closed${code === null ? '' : ` with ${code}`}`));
+      this.#connecting?.reject(new SwitchboardError('CLOSED'));
       this.#connecting = null;
     }
     this.#tell('state', { state, code });
@@ -222,7 +206,7 @@ export class Client {
         this.#heard(frame.data.sessionId, frame.data.event);
         break;
       case 'session_events':
-        this.#following.addStretch(frame.data.sessionId, frame.data.events, this.#clock.now());
+        this.#following.add(frame.data.sessionId, frame.data.events, this.#clock.now());
         break;
       case 'resumed':
         this.#resumed(frame.data, frame.requestId);
@@ -252,15 +236,13 @@ export class Client {
   #welcome({ actor }: DataOf<'welcome'>): void {
     if (this.#accountId !== null && this.#accountId !== actor.id) {
       // Or the messages of one person would go out in the name of another.
-      this.#fault('ACCOUNT_CHANGED', `the token is of account ${actor.id}, this client of ${this.#accountId}`);
+      this.#fault('ACCOUNT_CHANGED');
       this.close();
       return;
     }
     this.#accountId = actor.id;
     this.#sending.setAccount(actor.id);
     this.#sending.connected();
-    this.#following.connected();
-    this.#receipts.setOnline(true);
     this.#inbox?.connected();
     this.#connecting?.resolve();
     this.#connecting = null;
@@ -293,7 +275,7 @@ export class Client {
       // The conversation has an id now, and with it all that was written in it.
       this.#following.look(sessionId).takeOwn(this.#draft);
       this.#currentId = sessionId;
-      this.#tell('change', { sessionId: null });
+      this.#tell('change', this.#draft);
     }
     return entry;
   }
@@ -309,7 +291,7 @@ export class Client {
     if (!this.#following.follows(sessionId) && this.#concerns(event)) {
       this.#following.follow(sessionId, 'heard', Math.max(0, event.seq - this.#history), event.seq);
     }
-    this.#following.add(sessionId, event);
+    this.#following.add(sessionId, [event], this.#clock.now());
   }
 
   /** Whether an event makes us follow its session: all of a user's; an admin's own, and what waits for one. */
@@ -324,33 +306,36 @@ export class Client {
     return message.senderType === this.#type && message.senderId === this.#accountId;
   }
 
-  #applied(view: SessionView, sessionId: string, event: ViewEvent, live: boolean): void {
+  #applied(view: SessionView, event: ViewEvent, live: boolean): void {
+    const sessionId = view.sessionId as string;
     if (event.kind === 'message') {
+      const { message } = event;
       const own = this.#isOwn(event);
-      const { clientMessageId, messageId, seq, createdAt: timestamp } = event.message;
+      const { clientMessageId, messageId, seq, createdAt: timestamp } = message;
       // The log tells it where the ack was lost.
       if (own && clientMessageId !== undefined && this.#stored(clientMessageId, sessionId)) {
         this.#acknowledge({ sessionId, messageId, clientMessageId, seq, timestamp });
       }
-      if (event.message.senderType !== this.#type && this.#sayDelivered) this.#receipts.mark(sessionId, 'delivered', seq);
-      if (this.#type === 'user' && (this.#currentId === null || live)) this.#currentId ??= sessionId;
-      this.#tell('message', { sessionId, message: view.messageAt(seq), own, live });
+      if (message.senderType !== this.#type && this.#sayDelivered) this.#receipts.mark(sessionId, 'delivered', seq);
+      if (this.#type === 'user') this.#currentId ??= this.#draft.messages.length > 0 ? null : sessionId;
+      this.#tell('message', { sessionId, message: shown(message), own, live });
     } else if (event.kind === 'status') {
       this.#tell('status', { sessionId, status: event.status, adminId: event.adminId, live });
       if (live) this.#lookAway(view);
     }
     this.#tell('event', { sessionId, event, live });
-    this.#tell('change', { sessionId });
+    this.#tell('change', view);
   }
 
   #resumed(data: DataOf<'resumed'>, requestId: unknown): void {
     const view = this.#following.resumed(data, requestId);
     if (!view) return;
-    const { sessionId, receipts = [] } = data;
+    const { sessionId, reset, receipts = [] } = data;
+    if (reset) this.#receipts.forget(sessionId);
     const own = receipts.find((r) => r.readerType === this.#type && r.readerId === this.#accountId);
     this.#receipts.confirm(sessionId, { delivered: own?.deliveredSeq ?? 0, read: own?.readSeq ?? 0 });
     this.#lookAway(view);
-    this.#tell('change', { sessionId });
+    this.#tell('change', view);
   }
 
   /** A session that came up by itself and is another admin's now is none of our business any more. */
@@ -367,7 +352,9 @@ export class Client {
     const refusal = { code, retryable, retryAfterMs };
     const asked = String(requestId ?? '');
     if (asked.startsWith('follow')) this.#following.refused(asked, sessionId, refusal, this.#clock.now());
-    else if (requestId !== undefined || !this.#sending.refused(clientMessageId, refusal, message)) this.#fault(code, message);
+    else if (requestId !== undefined || !this.#sending.refused(clientMessageId, refusal, message)) {
+      this.#tell('error', new SwitchboardError(code, message));
+    }
   }
 
   #inboxChanged(entry: InboxEntry): void {
@@ -395,6 +382,7 @@ export class Client {
     const view = this.session(entry.sessionId);
     view.addOwn(entry);
     this.#tell('change', view);
+    this.#pump();
   }
 
   #failed({ clientMessageId, sessionId }: Entry, error: SwitchboardError): void {
@@ -412,29 +400,21 @@ export class Client {
   /** Sends whatever is due, and sees to it that the rest is sent when it is. */
   #pump(): void {
     // What is sent may lead to more; one run at a time.
-    if (this.#pumping) return;
+    if (this.#pumping || this.#line.phase !== 'online') return;
     this.#pumping = true;
     this.#cancelPump();
     const now = this.#clock.now();
-    let wakeAt = Number.POSITIVE_INFINITY;
-    if (this.#line.phase === 'online') {
-      for (const part of [this.#sending, this.#following, this.#receipts, this.#inbox]) {
-        const turn = part?.next(now);
-        for (const frame of turn?.send ?? []) this.#line.send(frame);
-        wakeAt = Math.min(wakeAt, turn?.wakeAt ?? wakeAt);
-      }
+    let next = Infinity;
+    for (const part of [this.#sending, this.#following, this.#receipts, this.#inbox]) {
+      const { send, wakeAt } = part?.next(now) ?? { send: [], wakeAt: Infinity };
+      for (const frame of send) this.#line.send(frame);
+      next = Math.min(next, wakeAt);
     }
     this.#pumping = false;
-    if (wakeAt < Number.POSITIVE_INFINITY) {
-      this.#cancelPump = this.#clock.after(Math.max(0, Math.ceil(wakeAt - now)), () => this.#pump());
-    }
+    if (next < Infinity) this.#cancelPump = this.#clock.after(Math.max(0, Math.ceil(next - now)), () => this.#pump());
   }
 
-  #fault(code: string, message: string, cause?: unknown): void {
-    this.#tell('error', new SwitchboardError(code, message, cause));
-  }
-
-  #tell<Name extends keyof ClientEvents>(name: Name, detail: ClientEvents[Name]): void {
-    this.#events.tell(name, detail);
+  #fault(code: string, cause?: unknown): void {
+    this.#tell('error', new SwitchboardError(code, undefined, cause));
   }
 }

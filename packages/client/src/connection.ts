@@ -22,8 +22,8 @@ export interface ConnectionState {
   readonly attempt: number;
   /** Tries in a row that did not lead to a stable connection. */
   readonly failures: number;
-  /** When `woke` is due; null for never. All times are milliseconds of one clock. */
-  readonly wakeAt: number | null;
+  /** When `woke` is due; Infinity for never. All times are milliseconds of one clock. */
+  readonly wakeAt: number;
   /** No try before this moment: the server asked for it. */
   readonly notBefore: number;
   readonly onlineAt: number;
@@ -50,17 +50,13 @@ export type ConnectionInput =
   | { readonly type: 'draining'; readonly attempt: number; readonly reconnectInMs: number }
   | { readonly type: 'closed'; readonly attempt: number; readonly code: number };
 
-export type ConnectionEffect =
-  /** Ask for a token, and give it back as `token` with this number. */
-  | { readonly type: 'authorize'; readonly attempt: number }
-  | { readonly type: 'dial'; readonly attempt: number; readonly token: string }
-  | { readonly type: 'hello' }
-  | { readonly type: 'ping' }
-  | { readonly type: 'refresh'; readonly token: string }
-  /** Close the socket, if there is one, and listen to it no longer. */
-  | { readonly type: 'hang_up' }
-  /** The server no longer takes the token. */
-  | { readonly type: 'unauthorized' };
+/**
+ * What the driver has to do, with the state that comes with it:
+ * `authorize`: ask for a token, and give it back as `token` with the number of this try · `dial`: open a socket with
+ * `state.token` · `hello`, `ping`: send that frame · `refresh`: send `state.token` as the new one · `hang_up`: close the
+ * socket, if there is one, and listen to it no longer · `unauthorized`: tell that the server no longer takes the token.
+ */
+export type ConnectionEffect = 'authorize' | 'dial' | 'hello' | 'ping' | 'refresh' | 'hang_up' | 'unauthorized';
 
 export interface World {
   readonly now: number;
@@ -73,22 +69,20 @@ export interface Step {
   readonly effects: readonly ConnectionEffect[];
 }
 
-export const timing = {
-  authMs: 30_000,
-  dialMs: 10_000,
-  greetMs: 10_000,
-  pingMs: 25_000,
-  silenceMs: 35_000,
-  /** How long an answer may take when there is reason to doubt the line. */
-  probeMs: 10_000,
-  /** A `woke` that comes so much too late says that we were asleep, not that the server was. */
-  lateMs: 5_000,
-  backoffBaseMs: 1_000,
-  backoffCapMs: 30_000,
-  stableMs: 30_000,
-  floodMs: 60_000,
-  refreshEveryMs: 10_000,
-} as const;
+export const AUTH_MS = 30_000;
+export const DIAL_MS = 10_000;
+export const GREET_MS = 10_000;
+export const PING_MS = 25_000;
+export const SILENCE_MS = 35_000;
+/** How long an answer may take when there is reason to doubt the line. */
+export const PROBE_MS = 10_000;
+/** A `woke` that comes so much too late says that we were asleep, not that the server was. */
+export const LATE_MS = 5_000;
+export const BACKOFF_BASE_MS = 1_000;
+export const BACKOFF_CAP_MS = 30_000;
+export const STABLE_MS = 30_000;
+export const FLOOD_MS = 60_000;
+export const REFRESH_EVERY_MS = 10_000;
 
 /** Close codes that say more than "come back"; the protocol's `closeCodes`. */
 const UNAUTHORIZED = 4001;
@@ -101,12 +95,12 @@ export const idle: ConnectionState = {
   phase: 'idle',
   attempt: 0,
   failures: 0,
-  wakeAt: null,
+  wakeAt: Infinity,
   notBefore: 0,
   onlineAt: 0,
   heardAt: 0,
   pingAt: 0,
-  refreshAt: Number.NEGATIVE_INFINITY,
+  refreshAt: -Infinity,
   advisedMs: 0,
   token: null,
   spentToken: null,
@@ -119,17 +113,17 @@ export function step(state: ConnectionState, input: ConnectionInput, world: Worl
   switch (input.type) {
     case 'connect':
       if (state.phase === 'idle' || state.phase === 'stopped') return begin({ ...state, failures: 0 }, world);
-      return state.phase === 'waiting' ? stay({ ...state, wakeAt: Math.max(world.now, state.notBefore) }) : stay(state);
+      return state.phase === 'waiting' ? goOn({ ...state, wakeAt: Math.max(world.now, state.notBefore) }) : goOn(state);
     case 'close':
       return stop(state);
     case 'woke':
-      return state.wakeAt === null || world.now < state.wakeAt ? stay(state) : woke(state, world, state.wakeAt);
+      return world.now < state.wakeAt ? goOn(state) : woke(state, world);
     case 'online':
       return networkIsBack({ ...state, offline: false }, world);
     case 'offline':
-      return state.phase === 'online' ? probe({ ...state, offline: true }, world) : stay({ ...state, offline: true });
+      return state.phase === 'online' ? probe({ ...state, offline: true }, world) : goOn({ ...state, offline: true });
     default:
-      return input.attempt === state.attempt ? fromThisTry(state, input, world) : stay(state);
+      return input.attempt === state.attempt ? fromThisTry(state, input, world) : goOn(state);
   }
 }
 
@@ -144,117 +138,109 @@ function fromThisTry(
     case 'token':
       return gotToken(state, input.token, world);
     case 'opened': {
-      if (state.phase !== 'connecting') return stay(state);
-      const greeting = { ...state, phase: 'greeting', heardAt: now, wakeAt: now + timing.greetMs } as const;
-      return { state: greeting, effects: [{ type: 'hello' }] };
+      if (state.phase !== 'connecting') return goOn(state);
+      return goOn({ ...state, phase: 'greeting', heardAt: now, wakeAt: now + GREET_MS }, 'hello');
     }
     case 'welcome':
       if (state.phase !== 'greeting') return heard(state, now);
-      return stay(
-        watched({ ...state, phase: 'online', onlineAt: now, heardAt: now, pingAt: now + timing.pingMs, advisedMs: 0 }),
+      return goOn(
+        watched({ ...state, phase: 'online', onlineAt: now, heardAt: now, pingAt: now + PING_MS, advisedMs: 0 }),
       );
     case 'heard':
       return heard(state, now);
     case 'draining':
-      return live ? heard({ ...state, advisedMs: input.reconnectInMs }, now) : stay(state);
+      return live ? heard({ ...state, advisedMs: input.reconnectInMs }, now) : goOn(state);
     case 'expiring':
-      if (state.phase !== 'online' || now - state.refreshAt < timing.refreshEveryMs) return heard(state, now);
-      return {
-        state: watched({ ...state, heardAt: now, refreshAt: now }),
-        effects: [{ type: 'authorize', attempt: state.attempt }],
-      };
+      if (state.phase !== 'online' || now - state.refreshAt < REFRESH_EVERY_MS) return heard(state, now);
+      return goOn(watched({ ...state, heardAt: now, refreshAt: now }), 'authorize');
     case 'closed':
-      return live || state.phase === 'connecting' ? closed(state, input.code, world) : stay(state);
+      return live || state.phase === 'connecting' ? closed(state, input.code, world) : goOn(state);
   }
 }
 
 function begin(state: ConnectionState, { now }: World): Step {
-  const attempt = state.attempt + 1;
-  const fresh = { phase: 'connecting', attempt, token: null, closeCode: null, wakeAt: now + timing.authMs } as const;
-  return { state: { ...state, ...fresh }, effects: [{ type: 'authorize', attempt }] };
+  const fresh = { phase: 'connecting', token: null, closeCode: null, wakeAt: now + AUTH_MS } as const;
+  return goOn({ ...state, ...fresh, attempt: state.attempt + 1 }, 'authorize');
 }
 
 function gotToken(state: ConnectionState, token: string | null, world: World): Step {
   if (state.phase === 'online') {
     // A token for the open connection. Without one the server will close it in time, and we come back.
-    if (token === null || token === state.token) return stay(state);
-    return { state: { ...state, token }, effects: [{ type: 'refresh', token }] };
+    if (token === null || token === state.token) return goOn(state);
+    return goOn({ ...state, token }, 'refresh');
   }
-  if (state.phase !== 'connecting' || state.token !== null) return stay(state);
-  if (token === null || token === state.spentToken) return wait(state, world, []);
-  const dialing = { ...state, token, wakeAt: world.now + timing.dialMs };
-  return { state: dialing, effects: [{ type: 'dial', attempt: state.attempt, token }] };
+  if (state.phase !== 'connecting' || state.token !== null) return goOn(state);
+  if (token === null || token === state.spentToken) return wait(state, world);
+  return goOn({ ...state, token, wakeAt: world.now + DIAL_MS }, 'dial');
 }
 
 function closed(state: ConnectionState, code: number, world: World): Step {
   const ended = { ...state, closeCode: code };
   if (code === FORBIDDEN) return stop(ended);
-  if (code === UNAUTHORIZED) return wait({ ...ended, spentToken: state.token }, world, [{ type: 'unauthorized' }]);
-  return wait(ended, world, []);
+  if (code === UNAUTHORIZED) return wait({ ...ended, spentToken: state.token }, world, 'unauthorized');
+  return wait(ended, world);
 }
 
 /** Full jitter: anything from nothing to the bound, which doubles with every failure. */
-function wait(state: ConnectionState, { now, random }: World, effects: readonly ConnectionEffect[]): Step {
-  const stable = state.phase === 'online' && now - state.onlineAt >= timing.stableMs;
+function wait(state: ConnectionState, { now, random }: World, ...effects: ConnectionEffect[]): Step {
+  const stable = state.phase === 'online' && now - state.onlineAt >= STABLE_MS;
   const failures = stable ? 0 : state.failures;
-  const bound = Math.min(timing.backoffCapMs, timing.backoffBaseMs * 2 ** Math.min(failures, 10));
-  const notBefore = now + (state.closeCode === FLOOD ? timing.floodMs : state.advisedMs);
-  const wakeAt = Math.max(notBefore + random() * bound, state.offline ? now + timing.backoffCapMs : 0);
-  return {
-    state: { ...state, phase: 'waiting', failures: failures + 1, notBefore, wakeAt, advisedMs: 0 },
-    effects: [...effects, { type: 'hang_up' }],
-  };
+  const bound = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failures, 10));
+  const notBefore = now + (state.closeCode === FLOOD ? FLOOD_MS : state.advisedMs);
+  const wakeAt = Math.max(notBefore + random() * bound, state.offline ? now + BACKOFF_CAP_MS : 0);
+  const waiting = { phase: 'waiting', failures: failures + 1, notBefore, wakeAt, advisedMs: 0 } as const;
+  return goOn({ ...state, ...waiting }, ...effects, 'hang_up');
 }
 
 function stop(state: ConnectionState): Step {
-  return { state: { ...state, phase: 'stopped', wakeAt: null, failures: 0 }, effects: [{ type: 'hang_up' }] };
+  return goOn({ ...state, phase: 'stopped', wakeAt: Infinity }, 'hang_up');
 }
 
-function woke(state: ConnectionState, world: World, dueAt: number): Step {
+function woke(state: ConnectionState, world: World): Step {
   const { now } = world;
   switch (state.phase) {
     case 'idle':
     case 'stopped':
-      return stay(state);
+      return goOn(state);
     case 'waiting':
       return begin(state, world);
     case 'connecting':
     case 'greeting':
-      return wait({ ...state, closeCode: NO_WORD }, world, []);
+      return wait({ ...state, closeCode: NO_WORD }, world);
     case 'online':
-      if (now - state.heardAt >= timing.silenceMs) {
-        if (now - dueAt > timing.lateMs) return probe(state, world, true);
-        return wait({ ...state, closeCode: NO_WORD }, world, []);
+      if (now - state.heardAt >= SILENCE_MS) {
+        if (now - state.wakeAt > LATE_MS) return probe(state, world, true);
+        return wait({ ...state, closeCode: NO_WORD }, world);
       }
-      if (now < state.pingAt) return stay(watched(state));
-      return { state: watched({ ...state, pingAt: now + timing.pingMs }), effects: [{ type: 'ping' }] };
+      if (now < state.pingAt) return goOn(watched(state));
+      return goOn(watched({ ...state, pingAt: now + PING_MS }), 'ping');
   }
 }
 
 function networkIsBack(state: ConnectionState, world: World): Step {
   if (state.phase === 'online') return probe(state, world);
-  if (state.phase !== 'waiting') return stay(state);
+  if (state.phase !== 'waiting') return goOn(state);
   // A whole office gets its network back at the same moment.
-  const soon = Math.max(state.notBefore, world.now + world.random() * timing.backoffBaseMs);
-  return stay({ ...state, wakeAt: Math.min(state.wakeAt ?? soon, soon) });
+  const soon = Math.max(state.notBefore, world.now + world.random() * BACKOFF_BASE_MS);
+  return goOn({ ...state, wakeAt: Math.min(state.wakeAt, soon) });
 }
 
 /** Asks whether the other end is there, and gives it little time to answer; none more if it has been silent already. */
 function probe(state: ConnectionState, { now }: World, patient = false): Step {
-  const graced = now - timing.silenceMs + timing.probeMs;
+  const graced = now - SILENCE_MS + PROBE_MS;
   const heardAt = patient ? graced : Math.min(state.heardAt, graced);
-  return { state: watched({ ...state, heardAt, pingAt: now + timing.pingMs }), effects: [{ type: 'ping' }] };
+  return goOn(watched({ ...state, heardAt, pingAt: now + PING_MS }), 'ping');
 }
 
 function heard(state: ConnectionState, now: number): Step {
-  return stay(state.phase === 'online' ? watched({ ...state, heardAt: now }) : state);
+  return goOn(state.phase === 'online' ? watched({ ...state, heardAt: now }) : state);
 }
 
 /** Online: wakes for the next ping or for the end of patience, whichever comes first. */
 function watched(state: ConnectionState): ConnectionState {
-  return { ...state, wakeAt: Math.min(state.pingAt, state.heardAt + timing.silenceMs) };
+  return { ...state, wakeAt: Math.min(state.pingAt, state.heardAt + SILENCE_MS) };
 }
 
-function stay(state: ConnectionState): Step {
-  return { state, effects: [] };
+function goOn(state: ConnectionState, ...effects: ConnectionEffect[]): Step {
+  return { state, effects };
 }

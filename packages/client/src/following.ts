@@ -1,4 +1,6 @@
 import type { SenderType, ServerFrame } from '@switchboard/protocol';
+import { type ClientEvents, SwitchboardError } from './api.ts';
+import { type Deferred, deferred } from './deferred.ts';
 import type { Refusal } from './outbox.ts';
 import { type Receipt, SessionView, type ViewEvent } from './session-view.ts';
 
@@ -7,23 +9,13 @@ export interface FollowingParts {
   readonly random: () => number;
   /** An event was applied to a view, in the order of the log; `live`: for the first time, and not as old history. */
   readonly onEvent: (view: SessionView, event: ViewEvent, live: boolean) => void;
-  readonly onReceipt: (view: SessionView, receipt: Receipt) => void;
-  /** A view begins anew: what it told so far is void. */
-  readonly onReset: (view: SessionView) => void;
-  /** A session cannot be followed; it is no longer. */
-  readonly onRefused: (sessionId: string, refusal: Refusal) => void;
-}
-
-export interface ResumeFrame {
-  readonly type: 'resume';
-  readonly requestId: string;
-  readonly data: { readonly sessions: readonly { readonly sessionId: string; readonly afterSeq: number }[] };
+  readonly tell: <Name extends 'receipt' | 'reset' | 'error' | 'change'>(name: Name, detail: ClientEvents[Name]) => void;
 }
 
 interface Place {
-  readonly view: SessionView;
   readonly sessionId: string;
-  /** Why it is followed: somebody opened it, or it came up by itself; null: it is not any more. */
+  readonly view: SessionView;
+  /** Why it is followed: somebody opened it, or it came up by itself. Null: it is not. */
   why: 'opened' | 'heard' | null;
   /** What lies up to here is old: it was there before we began to follow. */
   history: number;
@@ -32,21 +24,22 @@ interface Place {
   /** When it was last asked for; null when nothing is under way. */
   askedAt: number | null;
   requestId: string;
-  /** When a gap has to be closed by then. */
+  /** When a gap is no longer a matter of patience. */
   holdUntil: number | null;
   notBefore: number;
   tries: number;
-  readonly waiting: { resolve: (view: SessionView) => void; reject: (refusal: Refusal) => void }[];
+  /** Somebody waits for it to be complete. */
+  opening: Deferred<SessionView> | null;
 }
 
 type ResumedData = Extract<ServerFrame, { type: 'resumed' }>['data'];
 
 /** Of one `resume`; the protocol's limit. */
-const TOGETHER = 200;
+export const TOGETHER = 200;
 /** What comes out of turn is mostly a moment early: how long the rest may take before it is asked for. */
-const HOLD_MS = 500;
+export const HOLD_MS = 500;
 /** How long an answer may take. */
-const ANSWER_MS = 15_000;
+export const ANSWER_MS = 15_000;
 const RETRY_MS = 1_000;
 const RETRY_MOST_MS = 30_000;
 
@@ -56,7 +49,6 @@ export class Following {
   readonly #places = new Map<string, Place>();
   /** Those that may have something to ask. */
   readonly #restless = new Set<Place>();
-  #online = false;
   #requests = 0;
 
   constructor(parts: FollowingParts) {
@@ -68,7 +60,7 @@ export class Following {
   }
 
   follows(sessionId: string): boolean {
-    return (this.#places.get(sessionId)?.why ?? null) !== null;
+    return !!this.#places.get(sessionId)?.why;
   }
 
   /** The view of a session, followed or not. */
@@ -81,144 +73,130 @@ export class Following {
    * @param base the place in the log to begin after
    * @param heard the seq that told of the session, if one did: it and what follows is news
    */
-  follow(sessionId: string, why: 'opened' | 'heard', base: number, heard = Number.POSITIVE_INFINITY): SessionView {
+  follow(sessionId: string, why: 'opened' | 'heard', base: number, heard: number = Infinity): Place {
     const place = this.#place(sessionId);
     const { view } = place;
-    if (place.why === null && view.lastSeq === 0) {
+    if (!place.why && view.lastSeq === 0) {
       place.history = heard - 1;
       view.reset(base);
     } else if (why === 'opened' && base < view.base) {
       // More is wanted than was read: from there then, as events are only ever applied in their order.
       this.#reset(place, base);
     }
-    if (place.why === null) place.stale = true;
+    if (!place.why) place.stale = true;
     if (place.why !== 'opened') place.why = why;
     this.#restless.add(place);
-    return view;
+    return place;
   }
 
-  /** Follows, and resolves when everything up to now is there. Rejects with a Refusal. */
+  /** Follows, and resolves when everything up to now is there. */
   open(sessionId: string, base: number): Promise<SessionView> {
-    this.follow(sessionId, 'opened', base);
-    const place = this.#place(sessionId);
-    return new Promise((resolve, reject) => {
-      place.waiting.push({ resolve, reject });
-      this.#settle(place);
-    });
+    const place = this.follow(sessionId, 'opened', base);
+    const { promise } = (place.opening ??= deferred());
+    this.#settle(place);
+    return promise;
   }
 
-  /** Follows no longer what only came up by itself, or, if asked to, in any case. @returns whether that is a change */
+  /** Follows no longer what only came up by itself; if asked to, in any case. @returns whether that is a change */
   leave(sessionId: string, opened: boolean): boolean {
     const place = this.#places.get(sessionId);
-    if (!place || place.why === null || (place.why === 'opened' && !opened)) return false;
-    place.why = null;
-    this.#restless.delete(place);
-    for (const { reject } of place.waiting.splice(0)) reject({ code: 'LEFT', retryable: false });
+    if (!place?.why || (place.why === 'opened' && !opened)) return false;
+    this.#end(place, 'LEFT');
     return true;
   }
 
-  connected(): void {
-    this.#online = true;
+  /** Whatever the next connection leads to knows nothing of what we follow. */
+  disconnected(): void {
     for (const place of this.#places.values()) {
-      place.stale = true;
-      place.askedAt = null;
-      place.notBefore = 0;
-      place.tries = 0;
-      if (place.why !== null) this.#restless.add(place);
+      Object.assign(place, { stale: true, askedAt: null, holdUntil: null, notBefore: 0, tries: 0 });
+      if (place.why) this.#restless.add(place);
     }
   }
 
-  disconnected(): void {
-    this.#online = false;
-  }
-
-  /** An event that a frame told. */
-  add(sessionId: string, event: ViewEvent): void {
+  /** Events that frames told. */
+  add(sessionId: string, events: readonly ViewEvent[], now: number): void {
     const place = this.#places.get(sessionId);
-    if (!place || place.why === null) return;
-    for (const applied of place.view.add(event)) {
-      this.#parts.onEvent(place.view, applied, applied.seq > place.history);
+    if (!place?.why) return;
+    // A long log comes in many stretches: patience begins anew with each.
+    if (place.askedAt !== null) place.askedAt = now;
+    for (const event of events) {
+      for (const applied of place.view.add(event)) this.#parts.onEvent(place.view, applied, applied.seq > place.history);
     }
     this.#look(place);
   }
 
-  /** A long log comes in many stretches: patience begins anew with each. */
-  addStretch(sessionId: string, events: readonly ViewEvent[], now: number): void {
-    const place = this.#places.get(sessionId);
-    if (place && place.askedAt !== null) place.askedAt = now;
-    for (const event of events) this.add(sessionId, event);
-  }
-
   addReceipt(sessionId: string, receipt: Receipt): void {
-    const view = this.#places.get(sessionId)?.view;
-    if (view?.addReceipt(receipt)) this.#parts.onReceipt(view, receipt);
+    const place = this.#places.get(sessionId);
+    if (!place?.view.addReceipt(receipt)) return;
+    this.#parts.tell('receipt', { ...receipt, sessionId });
+    this.#parts.tell('change', place.view);
   }
 
   /** How far the logs have got, by a heartbeat or an inbox. */
   noteHeads(heads: Readonly<Record<string, number>>): void {
-    for (const [sessionId, head] of Object.entries(heads)) {
+    for (const sessionId in heads) {
       const place = this.#places.get(sessionId);
-      if (!place || place.why === null) continue;
-      place.view.noteHead(head);
+      if (!place?.why) continue;
+      place.view.noteHead(heads[sessionId] as number);
       this.#look(place);
     }
   }
 
+  /** @returns the view, if this is the answer that it waits for */
   resumed({ sessionId, reset, upToSeq, status, adminId, receipts }: ResumedData, requestId: unknown): SessionView | undefined {
     const place = this.#places.get(sessionId);
-    if (!place || place.why === null || place.requestId !== requestId) return undefined;
+    if (!place?.why || place.requestId !== requestId) return undefined;
+    const { view } = place;
     place.askedAt = null;
     place.tries = 0;
-    if (reset) {
-      // What we hold is not of this log.
-      this.#reset(place, 0);
-    } else {
+    // What we hold is not of this log.
+    if (reset) this.#reset(place, 0);
+    else {
       place.stale = false;
       place.history = Math.min(place.history, upToSeq);
-      place.view.noteHead(upToSeq);
-      if (status !== undefined) place.view.noteStatus(status, adminId ?? null);
+      view.noteHead(upToSeq);
+      if (status) view.noteStatus(status, adminId ?? null);
     }
     for (const receipt of receipts ?? []) this.addReceipt(sessionId, receipt);
     this.#restless.add(place);
     this.#settle(place);
-    return place.view;
+    return view;
   }
 
   /** An `error` in answer to a `resume`: of one session, or of all that it asked for. */
-  refused(requestId: string, sessionId: string | undefined, refusal: Refusal, now: number): void {
+  refused(requestId: string, sessionId: string | undefined, { code, retryable, retryAfterMs = 0 }: Refusal, now: number): void {
     for (const place of this.#places.values()) {
-      if (place.requestId !== requestId || place.askedAt === null) continue;
-      if (sessionId !== undefined && place.sessionId !== sessionId) continue;
+      if (place.requestId !== requestId || place.askedAt === null || (sessionId ?? place.sessionId) !== place.sessionId) continue;
       place.askedAt = null;
-      if (refusal.retryable) {
-        const bound = Math.min(RETRY_MOST_MS, RETRY_MS * 2 ** Math.min(place.tries++, 10));
-        place.notBefore = now + (refusal.retryAfterMs ?? 0) + this.#parts.random() * bound;
-        place.stale = true;
-        this.#restless.add(place);
-      } else {
-        place.why = null;
-        this.#restless.delete(place);
-        const waiting = place.waiting.splice(0);
-        for (const { reject } of waiting) reject(refusal);
-        if (waiting.length === 0) this.#parts.onRefused(place.sessionId, refusal);
-      }
+      place.stale = true;
+      const bound = Math.min(RETRY_MOST_MS, RETRY_MS * 2 ** place.tries++);
+      place.notBefore = now + retryAfterMs + this.#parts.random() * bound;
+      if (retryable) continue;
+      if (!place.opening) this.#parts.tell('error', new SwitchboardError(code, `cannot follow ${place.sessionId}`));
+      this.#end(place, code);
     }
   }
 
   /** What to ask now, and when to look again. */
-  next(now: number): { send: ResumeFrame[]; wakeAt: number | null } {
+  next(now: number): { send: object[]; wakeAt: number } {
     const due: Place[] = [];
-    let wakeAt: number | null = null;
-    if (!this.#online) return { send: [], wakeAt };
+    let wakeAt = Infinity;
     for (const place of this.#restless) {
       const at = this.#dueAt(place, now);
       if (at === null) this.#restless.delete(place);
       else if (at <= now) due.push(place);
-      else wakeAt = Math.min(wakeAt ?? at, at);
+      else wakeAt = Math.min(wakeAt, at);
     }
-    const send: ResumeFrame[] = [];
-    for (let i = 0; i < due.length; i += TOGETHER) send.push(this.#ask(due.slice(i, i + TOGETHER), now));
-    if (due.length > 0) wakeAt = Math.min(wakeAt ?? now + ANSWER_MS, now + ANSWER_MS);
+    const send: object[] = [];
+    while (due.length > 0) {
+      const requestId = `follow${++this.#requests}`;
+      const sessions = due.splice(0, TOGETHER).map((place) => {
+        Object.assign(place, { askedAt: now, requestId, holdUntil: null });
+        return { sessionId: place.sessionId, afterSeq: place.view.lastSeq };
+      });
+      send.push({ type: 'resume', requestId, data: { sessions } });
+      wakeAt = Math.min(wakeAt, now + ANSWER_MS);
+    }
     return { send, wakeAt };
   }
 
@@ -226,29 +204,16 @@ export class Following {
   #dueAt(place: Place, now: number): number | null {
     if (place.askedAt !== null) return place.askedAt + ANSWER_MS;
     if (place.stale) return place.notBefore;
-    if (!place.view.behind) {
-      place.holdUntil = null;
-      return null;
-    }
-    place.holdUntil ??= now + HOLD_MS;
-    return Math.max(place.holdUntil, place.notBefore);
-  }
-
-  #ask(places: readonly Place[], now: number): ResumeFrame {
-    const requestId = `follow${++this.#requests}`;
-    const sessions = places.map((place) => {
-      Object.assign(place, { askedAt: now, requestId, holdUntil: null });
-      return { sessionId: place.sessionId, afterSeq: place.view.lastSeq };
-    });
-    return { type: 'resume', requestId, data: { sessions } };
+    place.holdUntil = place.view.behind ? (place.holdUntil ?? now + HOLD_MS) : null;
+    return place.holdUntil;
   }
 
   #place(sessionId: string): Place {
     let place = this.#places.get(sessionId);
     if (!place) {
       place = {
-        view: new SessionView(sessionId, this.#parts.side),
         sessionId,
+        view: new SessionView(sessionId, this.#parts.side),
         why: null,
         history: 0,
         stale: true,
@@ -257,7 +222,7 @@ export class Following {
         holdUntil: null,
         notBefore: 0,
         tries: 0,
-        waiting: [],
+        opening: null,
       };
       this.#places.set(sessionId, place);
     }
@@ -265,11 +230,18 @@ export class Following {
   }
 
   #reset(place: Place, base: number): void {
-    place.history = Number.POSITIVE_INFINITY;
-    place.view.reset(base);
+    place.history = Infinity;
     place.stale = true;
     place.askedAt = null;
-    this.#parts.onReset(place.view);
+    place.view.reset(base);
+    this.#parts.tell('reset', place.view);
+  }
+
+  #end(place: Place, code: string): void {
+    place.why = null;
+    this.#restless.delete(place);
+    place.opening?.reject(new SwitchboardError(code, `cannot follow ${place.sessionId}`));
+    place.opening = null;
   }
 
   #look(place: Place): void {
@@ -277,9 +249,10 @@ export class Following {
     else this.#settle(place);
   }
 
-  /** Tells those who wait for a session that everything is there, once it is. */
+  /** Tells who waits for a session that everything is there, once it is. */
   #settle(place: Place): void {
-    if (!this.#online || place.stale || place.askedAt !== null || place.view.behind) return;
-    for (const { resolve } of place.waiting.splice(0)) resolve(place.view);
+    if (place.stale || place.askedAt !== null || place.view.behind) return;
+    place.opening?.resolve(place.view);
+    place.opening = null;
   }
 }

@@ -35,7 +35,6 @@ export type SocketConstructor = new (url: string) => Socket;
 
 interface Url {
   protocol: string;
-  host: string;
   pathname: string;
   readonly href: string;
   readonly searchParams: { set(name: string, value: string): void };
@@ -88,19 +87,19 @@ export function newId(): string {
   return id;
 }
 
-/** Where a connection goes: `http` becomes `ws`, and the path is `/chat` unless there is one. @throws for no address */
-export function chatUrl(url: string): { href: string; withQuery: (query: Readonly<Record<string, string>>) => string } {
+/**
+ * Where connections go: `http` becomes `ws`, and the path is `/chat` unless there is one.
+ * @returns the address with a query
+ * @throws when it is no address
+ */
+export function chatUrl(url: string): (query: Readonly<Record<string, string>>) => string {
   const address = new host.URL(url, host.location?.href);
   address.protocol = address.protocol.replace('http', 'ws');
   if (address.pathname === '/') address.pathname = '/chat';
-  const { href } = address;
-  return {
-    href,
-    withQuery(query) {
-      const full = new host.URL(href);
-      for (const [name, value] of Object.entries(query)) full.searchParams.set(name, value);
-      return full.href;
-    },
+  return (query) => {
+    const full = new host.URL(address.href);
+    for (const name in query) full.searchParams.set(name, query[name] as string);
+    return full.href;
   };
 }
 

@@ -13,8 +13,6 @@ export interface InboxEntry {
 export interface InboxOptions {
   /** Which open sessions are followed, so that each of their events is told: one's own (default), all, or none. */
   readonly follow?: 'mine' | 'all' | 'none';
-  /** How many events back such a session's view begins. Default 100. */
-  readonly history?: number;
 }
 
 type Snapshot = Extract<ServerFrame, { type: 'inbox_snapshot' }>['data'];
@@ -32,7 +30,7 @@ export class Inbox {
   readonly #seen = new Set<string>();
   #since: string | null = null;
   #wanted = true;
-  #askedAt = Number.NEGATIVE_INFINITY;
+  #askedAt = -Infinity;
   #answered = true;
 
   /** @internal */
@@ -69,8 +67,8 @@ export class Inbox {
   }
 
   /** @internal the frame to send now, and when to ask again */
-  next(now: number): { send: object[]; wakeAt: number | null } {
-    if (!this.#wanted && this.#answered) return { send: [], wakeAt: null };
+  next(now: number): { send: object[]; wakeAt: number } {
+    if (!this.#wanted && this.#answered) return { send: [], wakeAt: Infinity };
     const at = this.#askedAt + (this.#answered ? EVERY_MS : ANSWER_MS);
     if (at > now) return { send: [], wakeAt: at };
     this.#wanted = false;

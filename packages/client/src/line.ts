@@ -7,10 +7,11 @@ import {
   type Phase,
   step,
 } from './connection.ts';
-import { type chatUrl, type Clock, listenToPage, type Socket, type SocketConstructor } from './host.ts';
+import { type Clock, listenToPage, type Socket, type SocketConstructor } from './host.ts';
 
 export interface LineParts {
-  readonly url: ReturnType<typeof chatUrl>;
+  /** The address of a connection, with this query. */
+  readonly url: (query: Readonly<Record<string, string>>) => string;
   readonly type: 'user' | 'admin';
   readonly auth: () => string | Promise<string>;
   readonly WebSocket: SocketConstructor;
@@ -32,7 +33,7 @@ export class Line {
   #state: ConnectionState = idle;
   #socket: Socket | null = null;
   #cancelWake: () => void = () => undefined;
-  #wakeAt: number | null = null;
+  #wakeAt = Infinity;
   #stopListening: (() => void) | null = null;
 
   constructor(parts: LineParts) {
@@ -78,21 +79,22 @@ export class Line {
   }
 
   #carryOut(effect: ConnectionEffect): void {
-    switch (effect.type) {
+    const { attempt, token } = this.#state;
+    switch (effect) {
       case 'authorize':
-        void this.#authorize(effect.attempt);
+        void this.#authorize(attempt);
         break;
       case 'dial':
-        this.#dial(effect.attempt, effect.token);
+        this.#dial(attempt, token as string);
         break;
       case 'hello':
-        this.send({ type: 'hello', data: { clientId: this.#parts.clientId } });
+        this.send({ type: effect, data: { clientId: this.#parts.clientId } });
         break;
       case 'ping':
-        this.send({ type: 'ping' });
+        this.send({ type: effect });
         break;
       case 'refresh':
-        this.send({ type: 'auth_refresh', requestId: 'auth', data: { token: effect.token } });
+        this.send({ type: 'auth_refresh', requestId: 'auth', data: { token } });
         break;
       case 'hang_up':
         this.#hangUp();
@@ -117,7 +119,7 @@ export class Line {
     const { url, type, WebSocket, onError } = this.#parts;
     let socket: Socket;
     try {
-      socket = new WebSocket(url.withQuery({ token, type }));
+      socket = new WebSocket(url({ token, type }));
     } catch (error) {
       onError('SOCKET', error);
       this.#feed({ type: 'closed', attempt, code: 1006 });
@@ -157,14 +159,14 @@ export class Line {
     this.#parts.onFrame(frame);
   }
 
-  #wake(at: number | null): void {
+  #wake(at: number): void {
     if (at === this.#wakeAt) return;
     this.#cancelWake();
     this.#wakeAt = at;
-    if (at === null) return;
+    if (at === Infinity) return;
     const { clock } = this.#parts;
     this.#cancelWake = clock.after(Math.max(0, Math.ceil(at - clock.now())), () => {
-      this.#wakeAt = null;
+      this.#wakeAt = Infinity;
       this.#feed({ type: 'woke' });
     });
   }

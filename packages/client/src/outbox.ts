@@ -23,23 +23,21 @@ export interface Turn {
   readonly send: readonly Entry[];
   /** Too old to be sent any more; no longer in the outbox. */
   readonly expired: readonly Entry[];
-  /** When to ask again at the latest; null for not before something happens. */
-  readonly wakeAt: number | null;
+  /** When to ask again at the latest; Infinity for not before something happens. */
+  readonly wakeAt: number;
 }
 
-export const pace = {
-  /** Messages on their way at the same time, at most. */
-  window: 32,
-  /** The first repeat, when there is no answer. It doubles up to the most. */
-  repeatMs: 5_000,
-  /** The first repeat after a refusal that says nothing of when. */
-  refusedMs: 1_000,
-  mostMs: 30_000,
-  /** Below what a server with the usual limits takes. */
-  burst: 100,
-  perSecond: 30,
-  expireMs: 86_400_000,
-} as const;
+/** Messages on their way at the same time, at most. */
+export const WINDOW = 32;
+/** The first repeat, when there is no answer. It doubles up to the most. */
+export const REPEAT_MS = 5_000;
+/** The first repeat after a refusal that says nothing of when. */
+export const REFUSED_MS = 1_000;
+export const MOST_MS = 30_000;
+/** Below what a server with the usual limits takes. */
+export const BURST = 100;
+export const PER_SECOND = 30;
+export const EXPIRE_MS = 86_400_000;
 
 const nothing: readonly Entry[] = [];
 
@@ -55,19 +53,18 @@ export class Outbox {
   #entries: Entry[] = [];
   /** Sent in this round and not answered. */
   readonly #flight = new Set<string>();
-  #online = false;
   #limit = 1;
   /** When the round is given up, and the oldest message sent again. */
   #repeatAt = 0;
   /** A message of this round was refused for a while. */
   #troubled = false;
   #tries = 0;
-  #burst: number = pace.burst;
-  #perSecond: number = pace.perSecond;
-  #tokens: number = pace.burst;
+  #burst = BURST;
+  #perSecond = PER_SECOND;
+  #tokens = BURST;
   #tokensAt = 0;
 
-  constructor(random: () => number, expireMs: number = pace.expireMs) {
+  constructor(random: () => number, expireMs: number = EXPIRE_MS) {
     this.#random = random;
     this.#expireMs = expireMs;
   }
@@ -98,17 +95,12 @@ export class Outbox {
 
   /** A new connection: whatever was sent on the last one is sent again unless it was answered. */
   connected(now: number): void {
-    this.#online = true;
     this.#flight.clear();
     this.#limit = 1;
     this.#troubled = false;
     this.#tries = 0;
     this.#tokens = this.#burst;
     this.#tokensAt = now;
-  }
-
-  disconnected(): void {
-    this.#online = false;
   }
 
   /** The message is stored. @returns the entry, which is no longer here, or undefined if it was not */
@@ -140,7 +132,7 @@ export class Outbox {
     const { retryAfterMs } = refusal;
     const wait =
       retryAfterMs === undefined
-        ? this.#doubled(pace.refusedMs) * (0.5 + this.#random() / 2)
+        ? this.#doubled(REFUSED_MS) * (0.5 + this.#random() / 2)
         : retryAfterMs * (1 + this.#random() / 4);
     this.#limit = 1;
     this.#tries += 1;
@@ -149,10 +141,9 @@ export class Outbox {
     return undefined;
   }
 
-  /** What to send now; it counts as sent. */
+  /** What to send now; it counts as sent. Not to be asked without a connection. */
   next(now: number): Turn {
     const expired = this.#expire(now);
-    if (!this.#online) return { send: nothing, expired, wakeAt: null };
     if (this.#flight.size > 0 || this.#troubled) {
       if (now < this.#repeatAt) return { send: nothing, expired, wakeAt: this.#repeatAt };
       if (!this.#troubled) this.#tries += 1;
@@ -167,7 +158,7 @@ export class Outbox {
     this.#tokens = Math.min(this.#burst, this.#tokens + (Math.max(0, now - this.#tokensAt) * this.#perSecond) / 1000);
     this.#tokensAt = now;
     const first = this.#entries[0];
-    if (!first) return { send: nothing, expired, wakeAt: null };
+    if (!first) return { send: nothing, expired, wakeAt: Infinity };
     if (this.#tokens < 1) {
       return { send: nothing, expired, wakeAt: now + Math.ceil(((1 - this.#tokens) * 1000) / this.#perSecond) };
     }
@@ -178,7 +169,7 @@ export class Outbox {
     const send = this.#entries.slice(0, count);
     for (const { clientMessageId } of send) this.#flight.add(clientMessageId);
     this.#tokens -= count;
-    const wait = this.#tries === 0 ? pace.repeatMs : this.#doubled(pace.repeatMs) * (0.5 + this.#random() / 2);
+    const wait = this.#tries === 0 ? REPEAT_MS : this.#doubled(REPEAT_MS) * (0.5 + this.#random() / 2);
     this.#repeatAt = now + wait;
     return { send, expired, wakeAt: this.#repeatAt };
   }
@@ -194,11 +185,11 @@ export class Outbox {
     const at = this.#entries.findIndex((entry) => entry.clientMessageId === clientMessageId);
     const [entry] = at === -1 ? [] : this.#entries.splice(at, 1);
     const answered = this.#flight.delete(clientMessageId);
-    if (answered && this.#flight.size === 0 && !this.#troubled) this.#limit = Math.min(pace.window, this.#limit * 2);
+    if (answered && this.#flight.size === 0 && !this.#troubled) this.#limit = Math.min(WINDOW, this.#limit * 2);
     return entry;
   }
 
   #doubled(ms: number): number {
-    return Math.min(pace.mostMs, ms * 2 ** Math.min(this.#tries, 10));
+    return Math.min(MOST_MS, ms * 2 ** Math.min(this.#tries, 10));
   }
 }

@@ -2,7 +2,7 @@ import type { Attachment } from '@switchboard/protocol';
 import { type Ack, type NewMessage, SwitchboardError } from './api.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { bytesOf, type Clock, type KeyValueStorage, type Locks, newId } from './host.ts';
-import { type Entry, Outbox, type Refusal, type Turn } from './outbox.ts';
+import { type Entry, Outbox, type Refusal } from './outbox.ts';
 import { Shelf } from './shelf.ts';
 
 export interface SendingParts {
@@ -14,12 +14,11 @@ export interface SendingParts {
   readonly storage: { readonly storage: KeyValueStorage; readonly locks: Locks | null } | null;
   /** Begins the keys in the storage; the account follows. */
   readonly prefix: string;
-  /** A message waits to be sent: show it. */
+  /** A message waits to be sent. */
   readonly onWaiting: (entry: Entry) => void;
+  /** A message will not be sent any more. */
   readonly onFailed: (entry: Entry, error: SwitchboardError) => void;
   readonly onStorageError: (cause: unknown) => void;
-  /** There may be something to send. */
-  readonly onWork: () => void;
 }
 
 /** What one frame may weigh; the protocol's limit. */
@@ -78,7 +77,6 @@ export class Sending {
 
   disconnected(): void {
     this.#online = false;
-    this.#outbox.disconnected();
   }
 
   /** Sends a message, now or as soon as there is a connection, and as often as it takes. */
@@ -103,7 +101,6 @@ export class Sending {
     } else {
       this.#parts.onWaiting(this.#outbox.add(entry));
       this.#keep();
-      this.#parts.onWork();
     }
     return ack.promise;
   }
@@ -138,7 +135,7 @@ export class Sending {
   }
 
   /** The frames to send now, and when to ask again. */
-  next(now: number): { send: object[]; wakeAt: Turn['wakeAt'] } {
+  next(now: number): { send: object[]; wakeAt: number } {
     const { send, expired, wakeAt } = this.#outbox.next(now);
     for (const entry of expired) this.#fail(entry, 'EXPIRED', 'could not be sent in time');
     if (expired.length > 0) this.#keep();
@@ -177,7 +174,6 @@ export class Sending {
 
   #take(entries: readonly Entry[]): void {
     for (const entry of this.#outbox.adopt(entries)) this.#parts.onWaiting(entry);
-    this.#parts.onWork();
   }
 }
 

@@ -246,7 +246,8 @@ export class SessionView {
   }
 }
 
-function shown(message: FrameMessage): ChatMessage {
+/** A message as the log has it. */
+export function shown(message: FrameMessage): ChatMessage {
   const { messageId, seq, senderType, senderId, content, messageType, attachments, createdAt, status } = message;
   const clientMessageId = message.clientMessageId ?? null;
   return { messageId, seq, clientMessageId, senderType, senderId, content, messageType, attachments, createdAt, status };

@@ -6,13 +6,20 @@ import { closeCodes } from './frames.ts';
 const docs = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
 
 function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const line = (cells: readonly (string | number)[]): string => `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
+  const line = (cells: readonly (string | number)[]): string =>
+    `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
 describe('docs/errors.md', () => {
   test('has every error code as the code has it', () => {
-    const rows = Object.entries(errorKinds).map(([code, { status, retryable, text }]) => [`\`${code}\``, status, retryable ? 'yes 是' : 'no 否', text.en, text.zh]);
+    const rows = Object.entries(errorKinds).map(([code, { status, retryable, text }]) => [
+      `\`${code}\``,
+      status,
+      retryable ? 'yes 是' : 'no 否',
+      text.en,
+      text.zh,
+    ]);
     expect(docs).toContain(table(['code 错误码', 'HTTP', 'retryable 可重试', 'meaning', '含义'], rows));
   });
 
@@ -62,22 +69,41 @@ describe('what a caller is told', () => {
   test('the field at fault and how long to wait', () => {
     const wrong = invalid('data.content', 'is required', '不能缺少');
     expect(errorBody(wrong, 'en')).toEqual({
-      code: 'INVALID_PARAMETER', message: 'A parameter is missing or wrong: data.content is required', retryable: false, details: { field: 'data.content', fault: 'is required' },
+      code: 'INVALID_PARAMETER',
+      message: 'A parameter is missing or wrong: data.content is required',
+      retryable: false,
+      details: { field: 'data.content', fault: 'is required' },
     });
     expect(errorBody(wrong, 'zh')).toEqual({
-      code: 'INVALID_PARAMETER', message: '参数缺失或有误：data.content 不能缺少', retryable: false, details: { field: 'data.content', fault: '不能缺少' },
+      code: 'INVALID_PARAMETER',
+      message: '参数缺失或有误：data.content 不能缺少',
+      retryable: false,
+      details: { field: 'data.content', fault: '不能缺少' },
     });
     expect(errorBody(new ChatError('RATE_LIMITED', { retryAfterMs: 0 }), 'en').retryAfterMs).toBe(0);
-    expect(conflict('status', 'is closed', '已关闭')).toMatchObject({ code: 'CONFLICT', message: 'CONFLICT: status is closed' });
+    expect(conflict('status', 'is closed', '已关闭')).toMatchObject({
+      code: 'CONFLICT',
+      message: 'CONFLICT: status is closed',
+    });
   });
 
   test('not a word of what is none of their business', () => {
     const secrets = [
-      new Error('SELECT password FROM users'), new TypeError('at /srv/app/main.js:1'), 'a text', null, undefined, 42, { code: 'UNAUTHORIZED', message: 'forged' },
+      new Error('SELECT password FROM users'),
+      new TypeError('at /srv/app/main.js:1'),
+      'a text',
+      null,
+      undefined,
+      42,
+      { code: 'UNAUTHORIZED', message: 'forged' },
       Object.assign(new Error('x'), { code: 'FORBIDDEN', fault: { field: 'a', fault: { en: 'b', zh: 'c' } } }),
     ];
     for (const thrown of secrets) {
-      expect(errorBody(thrown, 'en')).toEqual({ code: 'INTERNAL', message: errorKinds.INTERNAL.text.en, retryable: true });
+      expect(errorBody(thrown, 'en')).toEqual({
+        code: 'INTERNAL',
+        message: errorKinds.INTERNAL.text.en,
+        retryable: true,
+      });
     }
     const cause = new Error('SELECT password FROM users');
     expect(JSON.stringify(errorBody(new ChatError('UNAVAILABLE', { cause }), 'en'))).not.toContain('password');

@@ -22,8 +22,22 @@ describe('what a checker says, for every kind of fault', () => {
 
   test.for<[keyword: string, schema: TSchema, value: unknown, field: string, en: string, zh: string]>([
     ['required', Type.Object({ a: Type.Integer() }), {}, 'a', 'is required', '不能缺少'],
-    ['required, deep', Type.Object({ a: Type.Array(Type.Object({ b: Type.Integer() })) }), { a: [{ b: 1 }, {}] }, 'a.1.b', 'is required', '不能缺少'],
-    ['required, two of them', Type.Object({ a: Type.Integer(), b: Type.Integer() }), {}, 'a', 'is required', '不能缺少'],
+    [
+      'required, deep',
+      Type.Object({ a: Type.Array(Type.Object({ b: Type.Integer() })) }),
+      { a: [{ b: 1 }, {}] },
+      'a.1.b',
+      'is required',
+      '不能缺少',
+    ],
+    [
+      'required, two of them',
+      Type.Object({ a: Type.Integer(), b: Type.Integer() }),
+      {},
+      'a',
+      'is required',
+      '不能缺少',
+    ],
     ['type', Type.Object({ a: Type.Integer() }), { a: 'x' }, 'a', 'must be of type integer', '类型必须是 integer'],
     ['type of a text', Type.Object({ a: Type.String() }), { a: 1 }, 'a', 'must be of type string', '类型必须是 string'],
     ['type of the whole', Type.Object({}), [], 'body', 'must be of type object', '类型必须是 object'],
@@ -32,17 +46,80 @@ describe('what a checker says, for every kind of fault', () => {
     ['maximum', Type.Object({ a: Type.Integer({ maximum: 9 }) }), { a: 10 }, 'a', 'must be at most 9', '不能大于 9'],
     ['minLength', Type.Object({ a: text }), { a: 'x' }, 'a', 'must have at least 2 characters', '不能少于 2 个字符'],
     ['maxLength', Type.Object({ a: text }), { a: 'xxxx' }, 'a', 'must have at most 3 characters', '不能超过 3 个字符'],
-    ['maxLength in code points', Type.Object({ a: text }), { a: '😀😀😀😀' }, 'a', 'must have at most 3 characters', '不能超过 3 个字符'],
-    ['minItems', Type.Object({ a: Type.Array(Type.Integer(), { minItems: 1 }) }), { a: [] }, 'a', 'must have at least 1 entries', '不能少于 1 项'],
-    ['maxItems', Type.Object({ a: Type.Array(Type.Integer(), { maxItems: 1 }) }), { a: [1, 2] }, 'a', 'must have at most 1 entries', '不能超过 1 项'],
-    ['pattern', Type.Object({ a: Type.String({ pattern: '^x+$' }) }), { a: 'y' }, 'a', 'must match ^x+$', '必须符合 ^x+$'],
+    [
+      'maxLength in code points',
+      Type.Object({ a: text }),
+      { a: '😀😀😀😀' },
+      'a',
+      'must have at most 3 characters',
+      '不能超过 3 个字符',
+    ],
+    [
+      'minItems',
+      Type.Object({ a: Type.Array(Type.Integer(), { minItems: 1 }) }),
+      { a: [] },
+      'a',
+      'must have at least 1 entries',
+      '不能少于 1 项',
+    ],
+    [
+      'maxItems',
+      Type.Object({ a: Type.Array(Type.Integer(), { maxItems: 1 }) }),
+      { a: [1, 2] },
+      'a',
+      'must have at most 1 entries',
+      '不能超过 1 项',
+    ],
+    [
+      'pattern',
+      Type.Object({ a: Type.String({ pattern: '^x+$' }) }),
+      { a: 'y' },
+      'a',
+      'must match ^x+$',
+      '必须符合 ^x+$',
+    ],
     ['additionalProperties', closed, { b: 1 }, 'b', 'has a field that is not known', '含有未知字段'],
     ['const', Type.Object({ a: Type.Literal('x') }), { a: 'y' }, 'a', 'must be x', '必须是 x'],
-    ['anyOf constants', Type.Object({ a: Type.Union([Type.Literal('x'), Type.Literal('y')]) }), { a: 'z' }, 'a', 'must be one of: x, y', '必须是其中之一：x、y'],
-    ['anyOf types', Type.Object({ a: Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Integer()]) }), { a: {} }, 'a', 'must be one of: string (1–64), integer', '必须是其中之一：string (1–64)、integer'],
-    ['anyOf ranges', Type.Object({ a: Type.Union([Type.Integer({ minimum: 1, maximum: 5 }), Type.Null()]) }), { a: 9 }, 'a', 'must be one of: integer (1–5), null', '必须是其中之一：integer (1–5)、null'],
-    ['anyOf patterns', Type.Object({ a: Type.Union([Type.String({ pattern: '^x$' }), Type.Null()]) }), { a: 'y' }, 'a', 'must be one of: string ^x$, null', '必须是其中之一：string ^x$、null'],
-    ['a keyword that has no words of its own', Type.Object({ a: Type.Integer({ multipleOf: 2 }) }), { a: 3 }, 'a', 'is wrong', '有误'],
+    [
+      'anyOf constants',
+      Type.Object({ a: Type.Union([Type.Literal('x'), Type.Literal('y')]) }),
+      { a: 'z' },
+      'a',
+      'must be one of: x, y',
+      '必须是其中之一：x、y',
+    ],
+    [
+      'anyOf types',
+      Type.Object({ a: Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Integer()]) }),
+      { a: {} },
+      'a',
+      'must be one of: string (1–64), integer',
+      '必须是其中之一：string (1–64)、integer',
+    ],
+    [
+      'anyOf ranges',
+      Type.Object({ a: Type.Union([Type.Integer({ minimum: 1, maximum: 5 }), Type.Null()]) }),
+      { a: 9 },
+      'a',
+      'must be one of: integer (1–5), null',
+      '必须是其中之一：integer (1–5)、null',
+    ],
+    [
+      'anyOf patterns',
+      Type.Object({ a: Type.Union([Type.String({ pattern: '^x$' }), Type.Null()]) }),
+      { a: 'y' },
+      'a',
+      'must be one of: string ^x$, null',
+      '必须是其中之一：string ^x$、null',
+    ],
+    [
+      'a keyword that has no words of its own',
+      Type.Object({ a: Type.Integer({ multipleOf: 2 }) }),
+      { a: 3 },
+      'a',
+      'is wrong',
+      '有误',
+    ],
   ])('%s', ([, schema, value, field, en, zh]) => {
     const check = checker(schema);
     expect(faultOf(() => check(value))).toEqual([field, en, zh]);
@@ -68,7 +145,8 @@ describe('JSON from outside', () => {
 
   test('has its limits, inclusive', () => {
     const deep = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
-    const wide = (count: number): string => JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, i) => [i, 0])));
+    const wide = (count: number): string =>
+      JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, i) => [i, 0])));
     expect(faultIn(deep(limits.jsonDepth))).toBeUndefined();
     expect(faultIn(deep(limits.jsonDepth + 1))).toBe('is nested deeper than 16 levels');
     expect(faultIn(wide(limits.jsonKeys))).toBeUndefined();
@@ -78,7 +156,11 @@ describe('JSON from outside', () => {
 
   test('names the field that it was told', () => {
     expect(faultOf(() => parseJson('{', 'frame'))).toEqual(['frame', 'is not valid JSON', '不是有效的 JSON']);
-    expect(faultOf(() => parseJson('{"__proto__":1}', 'frame'))).toEqual(['frame', 'has a key that is not allowed: __proto__', '含有不允许的键：__proto__']);
+    expect(faultOf(() => parseJson('{"__proto__":1}', 'frame'))).toEqual([
+      'frame',
+      'has a key that is not allowed: __proto__',
+      '含有不允许的键：__proto__',
+    ]);
   });
 });
 
@@ -110,7 +192,12 @@ describe('texts that people read', () => {
     ['9,999 emoji and two letters', { content: `${'😀'.repeat(most - 1)}xy` }, 'content', long],
     ['nothing', { content: '' }, 'content', empty],
     ['spaces alone', { content: ' \t\r\n\u00A0\u3000\u2028\uFEFF' }, 'content', empty],
-    ['nothing, as text with an attachment', { content: '', messageType: 'text', attachments: [{ url: '/a' }] }, 'content', empty],
+    [
+      'nothing, as text with an attachment',
+      { content: '', messageType: 'text', attachments: [{ url: '/a' }] },
+      'content',
+      empty,
+    ],
     ['nothing, with an attachment and no type', { content: '', attachments: [{ url: '/a' }] }, 'content', empty],
     ['nothing, as an image without one', { content: '', messageType: 'image', attachments: [] }, 'content', empty],
     ['nothing, as an image with one', { content: ' ', messageType: 'image', attachments: [{ url: '/a' }] }, null],
@@ -123,6 +210,8 @@ describe('texts that people read', () => {
     const fault = faultOf(() => checkMessageTexts(message));
     expect(fault?.[0] ?? null).toBe(field);
     if (words) expect(fault?.slice(1)).toEqual(words);
-    expect(faultOf(() => checkMessageTexts(message, 'data'))?.[0] ?? null).toBe(field === null ? null : `data.${field}`);
+    expect(faultOf(() => checkMessageTexts(message, 'data'))?.[0] ?? null).toBe(
+      field === null ? null : `data.${field}`,
+    );
   });
 });

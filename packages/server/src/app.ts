@@ -97,7 +97,12 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
   const plainBus: Bus = config.redisUrl
     ? await RedisBus.connect({ url: config.redisUrl, nodeId, log, clock })
     : new LocalBus();
-  const bus = overheard(plainBus, (hint) => events.tell(hint));
+  const bus = overheard(plainBus, (hint) => {
+    for (const event of hint.events) {
+      if (event.kind === 'message') metrics.messagesStored.inc({ sender: event.message.senderType });
+    }
+    events.tell(hint);
+  });
   const graceMs = config.adminOfflineGraceSeconds * 1000;
 
   const drainQueue = (): void => {
@@ -118,10 +123,7 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
   const hub = new Hub(frames);
   const sequencer = new Sequencer({
     readLog: (sessionId, afterSeq, limit) => store.log(sessionId, afterSeq, limit),
-    deliver: (hint) => {
-      for (const event of hint.events) if (event.kind === 'message' && hint.origin) metrics.messagesStored.inc({ sender: event.message.senderType });
-      hub.deliver(hint);
-    },
+    deliver: (hint) => hub.deliver(hint),
   });
   bus.subscribe((hint) => {
     if (hint.receipt) hub.deliverReceipt(hint, hint.receipt);
