@@ -11,47 +11,42 @@ import { newId } from './house.ts';
 import type { FrameType } from './peer.ts';
 import { staff, visit } from './scenes.ts';
 
-/** The most telling values of each: a start takes a second. */
-const wrong: readonly (readonly [string, readonly string[]])[] = [
-  ['PORT', ['abc', '65536']],
-  ['DATABASE_URL', ['postgres://u:p@localhost/db', 'mysql://u:p@localhost']],
-  ['REDIS_URL', ['http://localhost']],
-  ['JWT_SECRET', ['x'.repeat(31)]],
-  ['JWT_PUBLIC_KEY', ['not a key', '-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----']],
-  ['JWKS_URL', ['ftp://example.com/jwks']],
-  ['TZ_BUSINESS', ['Mars/Olympus']],
-  ['ALLOWED_ORIGINS', ['shop.example.com', 'https://ok.example,https://shop.example.com/path']],
-  ['LOG_LEVEL', ['loud']],
-  ['RATE_LIMIT', ['fast', 'frames=0/0']],
-  ['FRAME_NAMES', ['new_admin_message', 'new_user_message=x', 'error=message_ack']],
-  ['MAX_ACTIVE_SESSIONS_PER_ADMIN', ['0', '1.5']],
-  ['ADMIN_OFFLINE_GRACE_SECONDS', ['-1', '1e3']],
-];
+/** One telling value of each, since a start takes a second. */
+const wrong: Readonly<Record<string, string>> = {
+  PORT: '65536',
+  DATABASE_URL: 'postgres://u:p@localhost/db',
+  REDIS_URL: 'http://localhost',
+  JWT_SECRET: 'x'.repeat(31),
+  JWT_PUBLIC_KEY: '-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----',
+  JWKS_URL: 'ftp://example.com/jwks',
+  TZ_BUSINESS: 'Mars/Olympus',
+  ALLOWED_ORIGINS: 'https://ok.example,https://shop.example.com/path',
+  LOG_LEVEL: 'loud',
+  RATE_LIMIT: 'frames=0/0',
+  FRAME_NAMES: 'new_user_message=x',
+  MAX_ACTIVE_SESSIONS_PER_ADMIN: '1.5',
+  ADMIN_OFFLINE_GRACE_SECONDS: '-1',
+};
 
 describe('a bad setting', () => {
-  for (const [name, values] of wrong) {
+  for (const [name, value] of Object.entries(wrong)) {
     test(`R1.7 ${name} ends the start with one line that names it`, async () => {
-      const runs = values.map(async (value) => {
-        const port = await freePort();
-        const folder = freshFolder('half');
-        const file = join(folder, 'chat.db');
-        const others = name === 'JWT_PUBLIC_KEY' || name === 'JWKS_URL' ? { JWT_SECRET: undefined } : {};
-        const { code, output } = await runToEnd({
-          databaseUrl: `sqlite:${file}`,
-          port,
-          env: { ...others, [name]: value },
-        });
-        const lines = output.split('\n').filter((line) => line !== '');
-        expect({ value, code, lines: lines.length }).toEqual({ value, code: 2, lines: 1 });
-        expect(lines[0]).toContain(name);
-        expect(lines[0]).toMatch(/[Ee]xample/);
-        expect(lines[0]).not.toMatch(/\bat .*\.[jt]s/);
-        // A secret is not repeated, not even a bad one.
-        if (name === 'JWT_SECRET') expect(lines[0]).not.toContain(value);
-        expect(existsSync(file)).toBe(false);
-        if (name !== 'PORT') expect(await answers(port)).toBe(false);
+      const port = await freePort();
+      const file = join(freshFolder('half'), 'chat.db');
+      const another = name === 'JWT_PUBLIC_KEY' || name === 'JWKS_URL' ? { JWT_SECRET: undefined } : {};
+      const { code, output } = await runToEnd({
+        databaseUrl: `sqlite:${file}`,
+        port,
+        env: { ...another, [name]: value },
       });
-      await Promise.all(runs);
+      const lines = output.split('\n').filter((line) => line !== '');
+      expect({ code, lines }).toEqual({ code: 2, lines: [expect.stringContaining(name)] });
+      expect(lines[0]).toMatch(/example/i);
+      expect(lines[0]).not.toMatch(/\bat .*\.[jt]s/);
+      // A secret is not repeated, not even a bad one.
+      if (name === 'JWT_SECRET') expect(lines[0]).not.toContain(value);
+      expect(existsSync(file)).toBe(false);
+      if (name !== 'PORT') expect(await answers(port)).toBe(false);
     });
   }
 
@@ -72,10 +67,8 @@ describe('a bad setting', () => {
   });
 
   test('R1.5 demo mode anywhere but on loopback', async () => {
-    for (const HOST of ['0.0.0.0', '::']) {
-      const { code, output } = await runToEnd({ env: { JWT_SECRET: undefined, HOST } });
-      expect([code, output.trim().split('\n')]).toEqual([2, [expect.stringContaining('JWT_SECRET')]]);
-    }
+    const { code, output } = await runToEnd({ env: { JWT_SECRET: undefined, HOST: '0.0.0.0' } });
+    expect([code, output.trim().split('\n')]).toEqual([2, [expect.stringContaining('JWT_SECRET')]]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { freshPath } from '../../testing/run-folder.ts';
+import { freshFolder, freshPath } from '../../testing/run-folder.ts';
 import { startMariadb } from '../../testing/mariadb.ts';
 import { startMysql } from '../../testing/real-mysql.ts';
 import type { Database, PrivateSqlServer } from '../../testing/sql-server.ts';
@@ -23,7 +23,7 @@ const SIZES = {
 
 export async function setScene(options: Options): Promise<Scene> {
   const start = options.database === 'mariadb' ? startMariadb : startMysql;
-  const sql = await start({ flags: SIZES[options.database] });
+  const sql = await start({ flags: [...SIZES[options.database], `--tmpdir=${freshFolder('tmp')}`] });
   const probe = new FsyncProbe();
   const file = freshPath('probe');
   await probe.start(file);

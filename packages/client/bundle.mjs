@@ -3,43 +3,40 @@
  * `Switchboard`, and an ES module.
  */
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+
+/** @typedef {'global' | 'min'} Kind */
 
 /** @param {string} path */
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /**
- * @param {{ format: 'iife' | 'esm', write?: boolean }} options
- * @returns {Promise<string>} the text of the bundle
+ * @param {Kind} kind `global`: the script; `min`: the module
+ * @param {string} [folder] where to put the file; without it none is written
+ * @returns {Promise<{ text: string, gzipped: number }>} what it holds, and its size on the wire in bytes
  */
-export async function bundle({ format, write = false }) {
-  const outfile = here(`dist/switchboard-client.${format === 'iife' ? 'global' : 'min'}.js`);
-  const { outputFiles } = await build({
-    entryPoints: [here('src/index.ts')],
-    outfile,
-    write: false,
-    bundle: true,
+export async function bundle(kind, folder) {
+  // What every browser has had since 2022.
+  const bundler = await rolldown({ input: here('src/index.ts'), transform: { target: 'es2022' } });
+  const options = /** @type {const} */ ({
+    format: kind === 'global' ? 'iife' : 'esm',
+    name: 'Switchboard',
+    entryFileNames: `switchboard-client.${kind}.js`,
+    generatedCode: { symbols: false },
     minify: true,
-    format,
-    ...(format === 'iife' ? { globalName: 'Switchboard' } : {}),
-    // What every browser has had since 2022.
-    target: ['es2022'],
-    legalComments: 'none',
   });
-  const [file] = outputFiles;
-  if (file === undefined) throw new Error('esbuild made nothing');
-  if (write) {
-    const { mkdir, writeFile } = await import('node:fs/promises');
-    await mkdir(here('dist'), { recursive: true });
-    await writeFile(outfile, file.contents);
-  }
-  return file.text;
+  const { output } = await (folder === undefined
+    ? bundler.generate(options)
+    : bundler.write({ ...options, dir: folder }));
+  await bundler.close();
+  const text = output[0].code;
+  return { text, gzipped: gzipSync(text, { level: 9 }).length };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { gzipSync } = await import('node:zlib');
-  for (const format of /** @type {const} */ (['iife', 'esm'])) {
-    const text = await bundle({ format, write: true });
-    process.stdout.write(`${format}: ${text.length} bytes, ${gzipSync(text, { level: 9 }).length} gzipped\n`);
+  for (const kind of /** @type {Kind[]} */ (['global', 'min'])) {
+    const { text, gzipped } = await bundle(kind, here('dist'));
+    process.stdout.write(`switchboard-client.${kind}.js: ${text.length} bytes, ${gzipped} gzipped\n`);
   }
 }

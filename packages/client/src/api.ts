@@ -1,10 +1,11 @@
 import type { Attachment, SenderType, SentMessageType, SessionStatus } from '@switchboard/protocol';
 import type { Phase } from './connection.ts';
 import type { Clock, KeyValueStorage, SocketConstructor } from './host.ts';
-import type { InboxEntry } from './inbox.ts';
+import type { Inbox, InboxEntry, InboxOptions } from './inbox.ts';
+import type { Entry } from './outbox.ts';
 import type { ChatMessage, Receipt, SessionView, ViewEvent } from './session-view.ts';
 
-/** What a program that uses the SDK sees of it, besides the client itself. */
+/** What a program that uses the SDK sees of it. */
 
 export interface ClientOptions {
   /** Of the server: `https://chat.example.com`, or `wss://…/chat`; in a page it may be relative. */
@@ -30,7 +31,7 @@ export interface ClientOptions {
   readonly history?: number;
   /** Milliseconds after which an unsent message is given up. Default: a day. */
   readonly expireAfterMs?: number;
-  /** The server's `FRAME_NAMES`, if it has any: its name on the wire by the frame's own name. */
+  /** Where the server has `FRAME_NAMES`: a frame's own name by its name on the wire, `{ admin_message: 'new_admin_message' }`. */
   readonly frameNames?: Readonly<Record<string, string>>;
 }
 
@@ -102,4 +103,40 @@ export interface ClientEvents {
   unauthorized: undefined;
   /** Something went wrong that no promise tells. Nothing has to be done. */
   error: SwitchboardError;
+}
+
+/** One account's connection to the chat, and all that it knows. Made by `createClient`. */
+export interface Client {
+  /** Where the connection is in its life. */
+  readonly state: Phase;
+  /** Messages that are not acknowledged yet, oldest first. */
+  readonly unsent: readonly Entry[];
+  /** Listens. @returns what ends it */
+  on<Name extends keyof ClientEvents>(name: Name, listener: (detail: ClientEvents[Name]) => void): () => void;
+  /** Connects, and stays connected until `close`. Resolves when it first is; rejects if it is closed before. */
+  connect(): Promise<void>;
+  /** Ends the connection. What is unsent is kept for the next `connect`, or for the next page. */
+  close(): void;
+  /**
+   * Sends a message, now or as soon as there is a connection, as often as it takes; it is stored once. Resolves when it
+   * is; rejects with a SwitchboardError when it will not be. Nobody has to wait: `sent` and `failed` tell the same.
+   */
+  send(message: NewMessage): Promise<Ack>;
+  /** Takes back a message that is not acknowledged (it may have been stored all the same), or hides one that failed. */
+  discard(clientMessageId: string): void;
+  /**
+   * What is known of a session, followed or not. Without an id: a user's present conversation, which the server may not
+   * have heard of yet. Views are live: `change` tells when to look again.
+   */
+  session(sessionId?: string | null): SessionView;
+  /** Follows a session from a place in its log on. Resolves when everything up to now is there. */
+  open(sessionId: string, options?: { readonly afterSeq?: number }): Promise<SessionView>;
+  /** Follows a session no longer. Its view stays as it is. */
+  leave(sessionId: string): void;
+  /** Says that everything up to a place has reached us; at most once a second. Default: all that has been applied. */
+  markDelivered(sessionId: string, upToSeq?: number): void;
+  /** Says that everything up to a place has been read; at most once a second. Default: all that has been applied. */
+  markRead(sessionId: string, upToSeq?: number): void;
+  /** For admins: the open sessions, kept up from now on. */
+  inbox(options?: InboxOptions): Inbox;
 }

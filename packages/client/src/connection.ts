@@ -18,7 +18,7 @@ export type Phase = 'idle' | 'connecting' | 'greeting' | 'online' | 'waiting' | 
 
 export interface ConnectionState {
   readonly phase: Phase;
-  /** Number of the present or latest try. */
+  /** Number of the present try, or of the next one: whatever comes of an earlier try is known by it. */
   readonly attempt: number;
   /** Tries in a row that did not lead to a stable connection. */
   readonly failures: number;
@@ -46,8 +46,13 @@ export type ConnectionInput =
   | { readonly type: 'connect' | 'close' | 'woke' | 'online' | 'offline' }
   /** What `auth` gave; null when it failed. */
   | { readonly type: 'token'; readonly attempt: number; readonly token: string | null }
-  | { readonly type: 'opened' | 'welcome' | 'heard' | 'expiring'; readonly attempt: number }
-  | { readonly type: 'draining'; readonly attempt: number; readonly reconnectInMs: number }
+  | { readonly type: 'opened'; readonly attempt: number }
+  /** A frame; `reconnectInMs` is of `draining` alone. */
+  | {
+      readonly type: 'welcome' | 'expiring' | 'draining' | 'heard';
+      readonly attempt: number;
+      readonly reconnectInMs: number;
+    }
   | { readonly type: 'closed'; readonly attempt: number; readonly code: number };
 
 /**
@@ -113,7 +118,7 @@ export function step(state: ConnectionState, input: ConnectionInput, world: Worl
   switch (input.type) {
     case 'connect':
       if (state.phase === 'idle' || state.phase === 'stopped') return begin({ ...state, failures: 0 }, world);
-      return state.phase === 'waiting' ? goOn({ ...state, wakeAt: Math.max(world.now, state.notBefore) }) : goOn(state);
+      return networkIsBack(state, world);
     case 'close':
       return stop(state);
     case 'woke':
@@ -121,7 +126,7 @@ export function step(state: ConnectionState, input: ConnectionInput, world: Worl
     case 'online':
       return networkIsBack({ ...state, offline: false }, world);
     case 'offline':
-      return state.phase === 'online' ? probe({ ...state, offline: true }, world) : goOn({ ...state, offline: true });
+      return goOn({ ...state, offline: true });
     default:
       return input.attempt === state.attempt ? fromThisTry(state, input, world) : goOn(state);
   }
@@ -133,14 +138,12 @@ function fromThisTry(
   world: World,
 ): Step {
   const { now } = world;
-  const live = state.phase === 'greeting' || state.phase === 'online';
   switch (input.type) {
     case 'token':
       return gotToken(state, input.token, world);
-    case 'opened': {
+    case 'opened':
       if (state.phase !== 'connecting') return goOn(state);
       return goOn({ ...state, phase: 'greeting', heardAt: now, wakeAt: now + GREET_MS }, 'hello');
-    }
     case 'welcome':
       if (state.phase !== 'greeting') return heard(state, now);
       return goOn(
@@ -149,18 +152,18 @@ function fromThisTry(
     case 'heard':
       return heard(state, now);
     case 'draining':
-      return live ? heard({ ...state, advisedMs: input.reconnectInMs }, now) : goOn(state);
+      return heard({ ...state, advisedMs: input.reconnectInMs }, now);
     case 'expiring':
       if (state.phase !== 'online' || now - state.refreshAt < REFRESH_EVERY_MS) return heard(state, now);
       return goOn(watched({ ...state, heardAt: now, refreshAt: now }), 'authorize');
     case 'closed':
-      return live || state.phase === 'connecting' ? closed(state, input.code, world) : goOn(state);
+      return closed(state, input.code, world);
   }
 }
 
 function begin(state: ConnectionState, { now }: World): Step {
   const fresh = { phase: 'connecting', token: null, closeCode: null, wakeAt: now + AUTH_MS } as const;
-  return goOn({ ...state, ...fresh, attempt: state.attempt + 1 }, 'authorize');
+  return goOn({ ...state, ...fresh }, 'authorize');
 }
 
 function gotToken(state: ConnectionState, token: string | null, world: World): Step {
@@ -189,34 +192,26 @@ function wait(state: ConnectionState, { now, random }: World, ...effects: Connec
   const notBefore = now + (state.closeCode === FLOOD ? FLOOD_MS : state.advisedMs);
   const wakeAt = Math.max(notBefore + random() * bound, state.offline ? now + BACKOFF_CAP_MS : 0);
   const waiting = { phase: 'waiting', failures: failures + 1, notBefore, wakeAt, advisedMs: 0 } as const;
-  return goOn({ ...state, ...waiting }, ...effects, 'hang_up');
+  return goOn({ ...state, ...waiting, attempt: state.attempt + 1 }, ...effects, 'hang_up');
 }
 
 function stop(state: ConnectionState): Step {
-  return goOn({ ...state, phase: 'stopped', wakeAt: Infinity }, 'hang_up');
+  return goOn({ ...state, phase: 'stopped', wakeAt: Infinity, attempt: state.attempt + 1 }, 'hang_up');
 }
 
 function woke(state: ConnectionState, world: World): Step {
   const { now } = world;
-  switch (state.phase) {
-    case 'idle':
-    case 'stopped':
-      return goOn(state);
-    case 'waiting':
-      return begin(state, world);
-    case 'connecting':
-    case 'greeting':
-      return wait({ ...state, closeCode: NO_WORD }, world);
-    case 'online':
-      if (now - state.heardAt >= SILENCE_MS) {
-        if (now - state.wakeAt > LATE_MS) return probe(state, world, true);
-        return wait({ ...state, closeCode: NO_WORD }, world);
-      }
-      if (now < state.pingAt) return goOn(watched(state));
-      return goOn(watched({ ...state, pingAt: now + PING_MS }), 'ping');
+  if (state.phase === 'waiting') return begin(state, world);
+  if (state.phase === 'online') {
+    if (now < state.heardAt + SILENCE_MS) {
+      return now < state.pingAt ? goOn(watched(state)) : goOn(watched({ ...state, pingAt: now + PING_MS }), 'ping');
+    }
+    if (now - state.wakeAt > LATE_MS) return probe(state, world, true);
   }
+  return wait({ ...state, closeCode: NO_WORD }, world);
 }
 
+/** Somebody believes that it is worth a try. */
 function networkIsBack(state: ConnectionState, world: World): Step {
   if (state.phase === 'online') return probe(state, world);
   if (state.phase !== 'waiting') return goOn(state);

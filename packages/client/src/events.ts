@@ -1,27 +1,28 @@
-import { rethrow } from './host.ts';
-
-type Listener = (detail: never) => void;
+export interface Events<Details> {
+  /** @returns what ends it */
+  on<Name extends keyof Details>(name: Name, listener: (detail: Details[Name]) => void): () => void;
+  tell<Name extends keyof Details>(name: Name, detail: Details[Name]): void;
+}
 
 /** Typed events. A listener that throws harms neither the others nor the SDK. */
-export class Events<Map extends object> {
-  readonly #listeners: { [Name in keyof Map]?: Set<Listener> } = {};
-
-  /** @returns what ends it */
-  on<Name extends keyof Map>(name: Name, listener: (detail: Map[Name]) => void): () => void {
-    const listeners = (this.#listeners[name] ??= new Set());
-    // A wrapper, so that the same function may listen twice.
-    const own: Listener = (detail: Map[Name]) => listener(detail);
-    listeners.add(own);
-    return () => void listeners.delete(own);
-  }
-
-  tell<Name extends keyof Map>(name: Name, detail: Map[Name]): void {
-    for (const listener of this.#listeners[name] ?? []) {
-      try {
-        listener(detail as never);
-      } catch (error) {
-        rethrow(error);
+export function createEvents<Details>(): Events<Details> {
+  const listeners = new Set<{ name: keyof Details; listener: (detail: never) => void }>();
+  return {
+    on(name, listener) {
+      const entry = { name, listener };
+      listeners.add(entry);
+      return () => void listeners.delete(entry);
+    },
+    tell(name, detail) {
+      for (const entry of listeners) {
+        if (entry.name !== name) continue;
+        try {
+          entry.listener(detail as never);
+        } catch (error) {
+          // Becomes an unhandled rejection, for whoever looks after those.
+          void Promise.reject(error as Error);
+        }
       }
-    }
-  }
+    },
+  };
 }

@@ -6,7 +6,7 @@
 export interface Clock {
   /** Milliseconds UTC. Never goes back while the page lives. */
   now(): number;
-  /** Runs something later. @returns what calls it off */
+  /** Runs something later, or as soon as can be if that is past. @returns what calls it off */
   after(ms: number, run: () => void): () => void;
 }
 
@@ -43,23 +43,17 @@ interface Url {
 interface Globals {
   readonly setTimeout: (run: () => void, ms: number) => unknown;
   readonly clearTimeout: (timer: unknown) => void;
-  readonly queueMicrotask: (run: () => void) => void;
   readonly performance: { readonly timeOrigin: number; now(): number };
   readonly crypto: { getRandomValues<T>(array: T): T };
   readonly TextEncoder: new () => { encode(text: string): { readonly length: number } };
   readonly URL: new (url: string, base?: string) => Url;
   readonly WebSocket?: SocketConstructor;
-  readonly document?: { readonly visibilityState: string } & Listening;
+  readonly document?: { readonly visibilityState: string };
   readonly location?: { readonly href: string };
   readonly localStorage?: KeyValueStorage;
   readonly navigator?: { readonly locks?: Locks };
-  readonly addEventListener?: Listening['addEventListener'];
-  readonly removeEventListener?: Listening['removeEventListener'];
-}
-
-interface Listening {
-  addEventListener(type: string, run: () => void): void;
-  removeEventListener(type: string, run: () => void): void;
+  addEventListener(type: string, listener: (event: { readonly type: string }) => void): void;
+  removeEventListener(type: string, listener: (event: { readonly type: string }) => void): void;
 }
 
 const host = globalThis as unknown as Globals;
@@ -73,34 +67,21 @@ export const systemClock: Clock = {
   },
 };
 
-/** Makes an uncaught error of it, as it would be in any other callback. */
-export function rethrow(error: unknown): void {
-  host.queueMicrotask(() => {
-    throw error;
-  });
-}
-
-/** 128 random bits as 32 letters. */
+/** 128 random bits, as letters. */
 export function newId(): string {
-  let id = '';
-  for (const byte of host.crypto.getRandomValues(new Uint8Array(16))) id += byte.toString(16).padStart(2, '0');
-  return id;
+  return Array.from(host.crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-');
 }
 
 /**
- * Where connections go: `http` becomes `ws`, and the path is `/chat` unless there is one.
- * @returns the address with a query
+ * Where a connection goes: `http` becomes `ws`, and the path is `/chat` unless there is one.
  * @throws when it is no address
  */
-export function chatUrl(url: string): (query: Readonly<Record<string, string>>) => string {
+export function chatUrl(url: string, query: Readonly<Record<string, string>> = {}): string {
   const address = new host.URL(url, host.location?.href);
   address.protocol = address.protocol.replace('http', 'ws');
   if (address.pathname === '/') address.pathname = '/chat';
-  return (query) => {
-    const full = new host.URL(address.href);
-    for (const name in query) full.searchParams.set(name, query[name] as string);
-    return full.href;
-  };
+  for (const name in query) address.searchParams.set(name, query[name] as string);
+  return address.href;
 }
 
 /** How many bytes a text takes on the wire. */
@@ -110,7 +91,7 @@ export function bytesOf(text: string): number {
 
 /** The socket of the platform; Node 20 has none. */
 export function platformSocket(): SocketConstructor {
-  if (!host.WebSocket) throw new Error('no WebSocket here: pass one, such as that of the package ws');
+  if (!host.WebSocket) throw new Error('no WebSocket here: pass one');
   return host.WebSocket;
 }
 
@@ -125,19 +106,19 @@ export function platformStorage(): { storage: KeyValueStorage; locks: Locks | nu
   }
 }
 
+/** What a page is told that matters to a connection. A page that was out of sight may have missed the end of its own. */
+const news = ['online', 'offline', 'pagehide', 'visibilitychange'] as const;
+
 /** Tells when the network comes and goes, and when the page is left. @returns what ends it */
-export function listenToPage(tell: (news: 'online' | 'offline' | 'leave') => void): () => void {
+export function listenToPage(tell: (news: 'online' | 'offline' | 'pagehide') => void): () => void {
   const { document } = host;
-  if (!document || !host.addEventListener) return () => undefined;
-  const listeners: [Listening, string, () => void][] = [
-    [host as Listening, 'online', () => tell('online')],
-    [host as Listening, 'offline', () => tell('offline')],
-    [host as Listening, 'pagehide', () => tell('leave')],
-    // A page that was out of sight may have missed the end of its connection.
-    [document, 'visibilitychange', () => void (document.visibilityState === 'visible' && tell('online'))],
-  ];
-  for (const [target, type, run] of listeners) target.addEventListener(type, run);
+  if (!document) return () => undefined;
+  const listener = ({ type }: { readonly type: string }): void => {
+    if (type !== 'visibilitychange') tell(type as 'online');
+    else if (document.visibilityState === 'visible') tell('online');
+  };
+  for (const type of news) host.addEventListener(type, listener);
   return () => {
-    for (const [target, type, run] of listeners) target.removeEventListener(type, run);
+    for (const type of news) host.removeEventListener(type, listener);
   };
 }

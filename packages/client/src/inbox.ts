@@ -1,4 +1,5 @@
 import type { ServerFrame, SessionStatus } from '@switchboard/protocol';
+import type { Turn } from './outbox.ts';
 
 /** An open session as the admins' list shows it. */
 export interface InboxEntry {
@@ -6,107 +7,106 @@ export interface InboxEntry {
   readonly userId: number;
   readonly status: SessionStatus;
   readonly adminId: number | null;
-  /** How far its log has got, as far as this admin is told: sessions of others move on unheard until the next snapshot. */
+  /** How far its log has got, as far as this admin is told: others' sessions move on unheard until the next snapshot. */
   readonly lastSeq: number;
 }
 
 export interface InboxOptions {
-  /** Which open sessions are followed, so that each of their events is told: one's own (default), all, or none. */
-  readonly follow?: 'mine' | 'all' | 'none';
+  /** Which open sessions are followed, so that each of their events is told: one's own (default), or all. */
+  readonly follow?: 'mine' | 'all';
 }
 
-type Snapshot = Extract<ServerFrame, { type: 'inbox_snapshot' }>['data'];
+/** The sessions that are open, kept up by what is told live and by a snapshot after each break. */
+export interface Inbox {
+  /** All open sessions: those that wait, and those that somebody has. */
+  readonly sessions: readonly InboxEntry[];
+  /** False until the first snapshot is complete. */
+  readonly complete: boolean;
+  /** Undefined when it is not open, or not known. */
+  get(sessionId: string): InboxEntry | undefined;
+  /** Asks the server for the present state. */
+  refresh(): void;
+}
 
-/** How long a snapshot may take to begin, and how soon after one the next may be asked for. */
+/** The inbox as those know it who keep it up. */
+export interface WritableInbox extends Inbox {
+  connected(): void;
+  snapshot(data: Extract<ServerFrame, { type: 'inbox_snapshot' }>['data']): void;
+  /** An event that was told live. */
+  note(sessionId: string, seq: number, change: Partial<Pick<InboxEntry, 'status' | 'adminId'>>): void;
+  next(now: number): Turn;
+}
+
+/** How long a snapshot may take, and how soon after one the next may be asked for. */
 const ANSWER_MS = 15_000;
 const EVERY_MS = 1_000;
 
-/** The sessions that are open, kept up by what is told live and by a snapshot after each break. */
-export class Inbox {
-  readonly #changed: (entry: InboxEntry) => void;
-  readonly #wake: () => void;
-  readonly #entries = new Map<string, InboxEntry>();
-  /** Session ids of the snapshot that is coming in. */
-  readonly #seen = new Set<string>();
-  #since: string | null = null;
-  #wanted = true;
-  #askedAt = -Infinity;
-  #answered = true;
+/**
+ * @param changed told of each entry that is new or other than before; its status is `closed` when it left
+ * @param wake there is something to ask
+ */
+export function createInbox(changed: (entry: InboxEntry) => void, wake: () => void): WritableInbox {
+  const entries = new Map<string, InboxEntry>();
+  /** Those of the snapshot that is coming in. */
+  const seen = new Set<string>();
+  let since: string | undefined;
+  let wanted = true;
+  let answered = true;
+  let askedAt = -Infinity;
 
-  /** @internal */
-  constructor(changed: (entry: InboxEntry) => void, wake: () => void) {
-    this.#changed = changed;
-    this.#wake = wake;
+  function put(entry: InboxEntry): void {
+    if (entry.status === 'closed') entries.delete(entry.sessionId);
+    else entries.set(entry.sessionId, entry);
+    changed(entry);
   }
 
-  /** All open sessions: those that wait, and those that somebody has. */
-  get sessions(): readonly InboxEntry[] {
-    return [...this.#entries.values()];
+  function refresh(): void {
+    wanted = true;
+    wake();
   }
 
-  /** Undefined when it is not open, or not known. */
-  get(sessionId: string): InboxEntry | undefined {
-    return this.#entries.get(sessionId);
-  }
+  return {
+    get sessions() {
+      return [...entries.values()];
+    },
+    get complete() {
+      return since !== undefined;
+    },
+    get: (sessionId) => entries.get(sessionId),
+    refresh,
 
-  /** False until the first snapshot is complete. */
-  get complete(): boolean {
-    return this.#since !== null;
-  }
+    connected() {
+      answered = wanted = true;
+    },
 
-  /** Asks the server for the present state. */
-  refresh(): void {
-    this.#wanted = true;
-    this.#wake();
-  }
+    snapshot({ sessions, last, serverTime }) {
+      for (const entry of sessions) {
+        seen.add(entry.sessionId);
+        // What was told live meanwhile may be newer.
+        if ((entries.get(entry.sessionId)?.lastSeq ?? -1) <= entry.lastSeq) put(entry);
+      }
+      if (!last) return;
+      since = serverTime;
+      answered = true;
+      // Every open session is in every snapshot: one that is not has been closed.
+      for (const entry of entries.values()) if (!seen.has(entry.sessionId)) put({ ...entry, status: 'closed' });
+    },
 
-  /** @internal a new connection */
-  connected(): void {
-    this.#answered = true;
-    this.#wanted = true;
-  }
+    note(sessionId, seq, change) {
+      const entry = entries.get(sessionId);
+      if (!entry) {
+        if (change.status !== 'closed') refresh();
+      } else if (seq > entry.lastSeq) put({ ...entry, ...change, lastSeq: seq });
+    },
 
-  /** @internal the frame to send now, and when to ask again */
-  next(now: number): { send: object[]; wakeAt: number } {
-    if (!this.#wanted && this.#answered) return { send: [], wakeAt: Infinity };
-    const at = this.#askedAt + (this.#answered ? EVERY_MS : ANSWER_MS);
-    if (at > now) return { send: [], wakeAt: at };
-    this.#wanted = false;
-    this.#answered = false;
-    this.#askedAt = now;
-    this.#seen.clear();
-    const data = this.#since === null ? {} : { since: this.#since };
-    return { send: [{ type: 'inbox', requestId: 'inbox', data }], wakeAt: now + ANSWER_MS };
-  }
-
-  /** @internal */
-  snapshot({ sessions, last, serverTime }: Snapshot): void {
-    for (const { sessionId, userId, status, adminId, lastSeq } of sessions) {
-      this.#seen.add(sessionId);
-      // What was told live meanwhile may be newer.
-      if ((this.#entries.get(sessionId)?.lastSeq ?? -1) > lastSeq) continue;
-      this.#put({ sessionId, userId, status, adminId, lastSeq });
-    }
-    if (!last) return;
-    this.#since = serverTime;
-    this.#answered = true;
-    // Every open session is in every snapshot: one that is not has been closed.
-    for (const entry of this.#entries.values()) {
-      if (!this.#seen.has(entry.sessionId)) this.#put({ ...entry, status: 'closed' });
-    }
-  }
-
-  /** @internal an event that was told live */
-  note(sessionId: string, seq: number, change: Partial<Pick<InboxEntry, 'status' | 'adminId'>>): void {
-    const entry = this.#entries.get(sessionId);
-    if (entry) {
-      if (seq > entry.lastSeq) this.#put({ ...entry, ...change, lastSeq: seq });
-    } else if (change.status !== 'closed') this.refresh();
-  }
-
-  #put(entry: InboxEntry): void {
-    if (entry.status === 'closed') this.#entries.delete(entry.sessionId);
-    else this.#entries.set(entry.sessionId, entry);
-    this.#changed(entry);
-  }
+    next(now) {
+      if (!wanted && answered) return { send: [], wakeAt: Infinity };
+      const at = askedAt + (answered ? EVERY_MS : ANSWER_MS);
+      if (at > now) return { send: [], wakeAt: at };
+      wanted = answered = false;
+      askedAt = now;
+      seen.clear();
+      return { send: [{ type: 'inbox', requestId: 'inbox', data: { since } }], wakeAt: now + ANSWER_MS };
+    },
+  };
 }

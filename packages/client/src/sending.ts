@@ -1,14 +1,13 @@
-import type { Attachment } from '@switchboard/protocol';
 import { type Ack, type NewMessage, SwitchboardError } from './api.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { bytesOf, type Clock, type KeyValueStorage, type Locks, newId } from './host.ts';
-import { type Entry, Outbox, type Refusal } from './outbox.ts';
-import { Shelf } from './shelf.ts';
+import { createOutbox, type Entry, type Refusal, type Turn } from './outbox.ts';
+import { createShelf, type Shelf } from './shelf.ts';
 
 export interface SendingParts {
   readonly clock: Clock;
   readonly random: () => number;
-  readonly expireMs?: number | undefined;
+  readonly expireMs: number | undefined;
   readonly tab: string;
   /** Null: unsent messages do not outlive us. */
   readonly storage: { readonly storage: KeyValueStorage; readonly locks: Locks | null } | null;
@@ -18,7 +17,32 @@ export interface SendingParts {
   readonly onWaiting: (entry: Entry) => void;
   /** A message will not be sent any more. */
   readonly onFailed: (entry: Entry, error: SwitchboardError) => void;
-  readonly onStorageError: (cause: unknown) => void;
+  readonly onError: (code: string, cause: unknown) => void;
+}
+
+/** Messages on their way out: the outbox, what of it outlives the page, and the promises that wait for acks. */
+export interface Sending {
+  readonly entries: readonly Entry[];
+  /** From now on it is known whose messages these are. */
+  setAccount(account: string | number): void;
+  /** Takes up the storage, after `close` again. */
+  open(): void;
+  /** Leaves what is unsent to whoever comes next. */
+  close(): void;
+  /** The page may be gone in a moment, or come back. */
+  leave(): void;
+  connected(): void;
+  disconnected(): void;
+  /** Sends a message, now or as soon as there is a connection, and as often as it takes. */
+  add(message: NewMessage, sessionId: string | null): Promise<Ack>;
+  /** The server has a message. @returns the entry, if it was one of ours that waited for that */
+  stored(clientMessageId: string, sessionId: string): Entry | undefined;
+  /** Tells whoever waits for it. */
+  resolve(ack: Ack): void;
+  /** The server refused a message; undefined when it did not say which. @returns whether it was one of ours */
+  refused(clientMessageId: string | undefined, refusal: Refusal, message?: string): boolean;
+  /** The frames to send on the open connection. */
+  next(now: number): Turn;
 }
 
 /** What one frame may weigh; the protocol's limit. */
@@ -26,164 +50,132 @@ const FRAME_BYTES = 65_536;
 /** How often our place in the storage is confirmed, and messages are looked for that pages left which are gone. */
 const TEND_MS = 5_000;
 
-/** Messages on their way out: the outbox, what of it outlives the page, and the promises that wait for acks. */
-export class Sending {
-  readonly #parts: SendingParts;
-  readonly #outbox: Outbox;
-  readonly #promised = new Map<string, Deferred<Ack>>();
-  #shelf: Shelf | null = null;
-  #cancelTending: (() => void) | null = null;
-  #online = false;
+export function createSending(parts: SendingParts): Sending {
+  const { clock, random } = parts;
+  const outbox = createOutbox(random, parts.expireMs);
+  const promised = new Map<string, Deferred<Ack>>();
+  let shelf: Shelf | null = null;
+  let cancelTending: (() => void) | null = null;
+  let online = false;
 
-  constructor(parts: SendingParts) {
-    this.#parts = parts;
-    this.#outbox = new Outbox(parts.random, parts.expireMs);
+  const save = (): boolean => !!shelf?.save(outbox.entries);
+
+  function keep(): void {
+    if (shelf && cancelTending && !save()) void shelf.claim().then(take).then(save);
   }
 
-  get entries(): readonly Entry[] {
-    return [...this.#outbox.entries];
+  function take(entries: readonly Entry[]): void {
+    for (const entry of outbox.adopt(entries)) parts.onWaiting(entry);
   }
 
-  /** From now on it is known whose messages these are. */
-  setAccount(account: string | number): void {
-    const { storage, clock, random, tab, prefix, onStorageError } = this.#parts;
-    if (this.#shelf || !storage) return;
-    this.#shelf = new Shelf({ ...storage, prefix: `${prefix}${account}/`, tab, clock, random, onError: onStorageError });
-    this.open();
-  }
-
-  /** Takes up the storage, after `close` again. */
-  open(): void {
-    if (this.#shelf && !this.#cancelTending) this.#tend(this.#shelf);
-  }
-
-  /** Leaves what is unsent to whoever comes next. */
-  close(): void {
-    this.#cancelTending?.();
-    this.#cancelTending = null;
-    this.leave();
-  }
-
-  /** The page may be gone in a moment, or come back. */
-  leave(): void {
-    this.#shelf?.release(this.#outbox.entries);
-  }
-
-  connected(): void {
-    this.#online = true;
-    this.#outbox.connected(this.#parts.clock.now());
-    if (this.#shelf) this.#adopt(this.#shelf);
-  }
-
-  disconnected(): void {
-    this.#online = false;
-  }
-
-  /** Sends a message, now or as soon as there is a connection, and as often as it takes. */
-  add(message: NewMessage, sessionId: string | null): Promise<Ack> {
-    const { content, messageType, attachments, clientMessageId = newId() } = message;
-    const known = this.#promised.get(clientMessageId);
-    if (known) return known.promise;
-    const ack = deferred<Ack>();
-    this.#promised.set(clientMessageId, ack);
-    if (this.#outbox.find(clientMessageId)) return ack.promise;
-    const entry: Entry = {
-      clientMessageId,
-      sessionId,
-      content,
-      ...(messageType && { messageType }),
-      ...(attachments?.length && { attachments: attachments.map(plain) }),
-      at: this.#parts.clock.now(),
-    };
-    // A frame that is too large would cost the connection, on every try.
-    if (bytesOf(JSON.stringify(frameOf(entry))) > FRAME_BYTES) {
-      this.#fail(entry, 'FRAME_TOO_LARGE');
-    } else {
-      this.#parts.onWaiting(this.#outbox.add(entry));
-      this.#keep();
-    }
-    return ack.promise;
-  }
-
-  /** The server has a message. @returns the entry, if it was one of ours that waited for it */
-  stored(clientMessageId: string, sessionId: string): Entry | undefined {
-    const entry = this.#outbox.acked(clientMessageId, sessionId);
-    if (entry) this.#keep();
-    return entry;
-  }
-
-  /** Tells whoever waits for it. */
-  resolve(ack: Ack): void {
-    this.#promised.get(ack.clientMessageId)?.resolve(ack);
-    this.#promised.delete(ack.clientMessageId);
-  }
-
-  /** The server refused a message; undefined when it did not say which. @returns whether that concerned one of ours */
-  refused(clientMessageId: string | undefined, refusal: Refusal, message: string): boolean {
-    const concerned = clientMessageId !== undefined && this.#outbox.find(clientMessageId) !== undefined;
-    const failed = this.#outbox.refused(clientMessageId, refusal, this.#parts.clock.now());
-    if (failed) {
-      this.#fail(failed, refusal.code, message);
-      this.#keep();
-    }
-    return concerned || failed !== undefined;
-  }
-
-  /** Takes a message back. It may have been stored all the same. */
-  discard(clientMessageId: string): void {
-    this.refused(clientMessageId, { code: 'DISCARDED', retryable: false }, 'taken back');
-  }
-
-  /** The frames to send now, and when to ask again. */
-  next(now: number): { send: object[]; wakeAt: number } {
-    const { send, expired, wakeAt } = this.#outbox.next(now);
-    for (const entry of expired) this.#fail(entry, 'EXPIRED', 'could not be sent in time');
-    if (expired.length > 0) this.#keep();
-    return { send: send.map(frameOf), wakeAt };
-  }
-
-  #fail(entry: Entry, code: string, message?: string): void {
-    const error = new SwitchboardError(code, message);
-    this.#parts.onFailed(entry, error);
-    this.#promised.get(entry.clientMessageId)?.reject(error);
-    this.#promised.delete(entry.clientMessageId);
-  }
-
-  #keep(): void {
-    if (this.#shelf && this.#cancelTending && !this.#shelf.save(this.#outbox.entries)) void this.#claim(this.#shelf);
-  }
-
-  async #claim(shelf: Shelf): Promise<void> {
-    this.#take(await shelf.claim());
-    shelf.save(this.#outbox.entries);
-  }
-
-  #tend(shelf: Shelf): void {
-    this.#cancelTending = this.#parts.clock.after(TEND_MS, () => this.#tend(shelf));
-    this.#keep();
-    this.#adopt(shelf);
-  }
-
-  #adopt(shelf: Shelf): void {
-    if (!this.#online) return;
-    void shelf.adopt((entries) => {
-      this.#take(entries);
-      return shelf.save(this.#outbox.entries);
+  function adopt(): void {
+    if (!online) return;
+    void shelf?.adopt((entries) => {
+      take(entries);
+      return save();
     });
   }
 
-  #take(entries: readonly Entry[]): void {
-    for (const entry of this.#outbox.adopt(entries)) this.#parts.onWaiting(entry);
+  function open(): void {
+    if (shelf && !cancelTending) tend();
   }
+
+  function tend(): void {
+    cancelTending = clock.after(TEND_MS, tend);
+    keep();
+    adopt();
+  }
+
+  function fail(entry: Entry, code: string, message?: string): void {
+    const error = new SwitchboardError(code, message);
+    parts.onFailed(entry, error);
+    promised.get(entry.clientMessageId)?.reject(error);
+    promised.delete(entry.clientMessageId);
+  }
+
+  return {
+    get entries() {
+      return outbox.entries;
+    },
+
+    setAccount(account) {
+      if (shelf || !parts.storage) return;
+      const prefix = `${parts.prefix}${account}/`;
+      const onError = (cause: unknown): void => parts.onError('STORAGE', cause);
+      shelf = createShelf({ ...parts.storage, prefix, tab: parts.tab, clock, random, onError });
+      open();
+    },
+    open,
+
+    close() {
+      cancelTending?.();
+      cancelTending = null;
+      this.leave();
+    },
+
+    leave() {
+      shelf?.release(outbox.entries);
+    },
+
+    connected() {
+      online = true;
+      outbox.connected(clock.now());
+      adopt();
+    },
+
+    disconnected() {
+      online = false;
+    },
+
+    add({ content, messageType, attachments, clientMessageId = newId() }, sessionId) {
+      const again = promised.get(clientMessageId);
+      if (again) return again.promise;
+      const ack = deferred<Ack>();
+      promised.set(clientMessageId, ack);
+      if (outbox.find(clientMessageId)) return ack.promise;
+      // A copy, as it will be read back: what the caller does to it later must not change what is sent again.
+      const text = JSON.stringify({ clientMessageId, sessionId, content, messageType, attachments, at: clock.now() });
+      const entry = outbox.add(JSON.parse(text) as Entry);
+      keep();
+      parts.onWaiting(entry);
+      // A frame that is too large would cost the connection, on every try.
+      if (bytesOf(JSON.stringify(frameOf(entry))) > FRAME_BYTES) {
+        this.refused(clientMessageId, { code: 'FRAME_TOO_LARGE', retryable: false });
+      }
+      return ack.promise;
+    },
+
+    stored(clientMessageId, sessionId) {
+      const entry = outbox.acked(clientMessageId, sessionId);
+      if (entry) keep();
+      return entry;
+    },
+
+    resolve(ack) {
+      promised.get(ack.clientMessageId)?.resolve(ack);
+      promised.delete(ack.clientMessageId);
+    },
+
+    refused(clientMessageId, refusal, message) {
+      const concerned = outbox.find(clientMessageId);
+      const failed = outbox.refused(clientMessageId, refusal, clock.now());
+      if (failed) {
+        keep();
+        fail(failed, refusal.code, message);
+      }
+      return !!(concerned || failed);
+    },
+
+    next(now) {
+      const expired = outbox.expire(now);
+      if (expired.length > 0) keep();
+      for (const entry of expired) fail(entry, 'EXPIRED');
+      const { send, wakeAt } = outbox.next(now);
+      return { send: send.map(frameOf), wakeAt };
+    },
+  };
 }
 
-function frameOf({ clientMessageId, sessionId, content, messageType, attachments }: Entry): object {
-  // What is undefined is not in the JSON.
-  return { type: 'send_message', data: { sessionId, content, messageType, attachments, clientMessageId } };
-}
-
-/** What the protocol knows of an attachment: one field too many, and the server refuses the message. */
-function plain({ url, attachmentId, name, mimeType, size, width, height }: Attachment): Attachment {
-  const all = { url, attachmentId, name, mimeType, size, width, height };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+function frameOf({ at: _, ...data }: Entry): object {
+  return { type: 'send_message', data };
 }

@@ -14,6 +14,17 @@ export interface ShelfParts {
   readonly onError: (cause: unknown) => void;
 }
 
+export interface Shelf {
+  /** Takes a place that nobody has. @returns what was left there */
+  claim(): Promise<readonly Entry[]>;
+  /** Keeps these and no others. @returns false when we have no place (any more): then claim one, and save again */
+  save(entries: readonly Entry[]): boolean;
+  /** Takes what pages left that are gone. @param keep saves it with what is ours; false when it could not */
+  adopt(keep: (entries: readonly Entry[]) => boolean): Promise<void>;
+  /** Leaves the place, with what is in it, to others. */
+  release(entries: readonly Entry[]): void;
+}
+
 interface Place {
   /** Who has it, and until when; of no meaning where there are locks. */
   readonly tab: string;
@@ -22,8 +33,8 @@ interface Place {
 }
 
 /** Pages of one account that keep their messages at the same time; what goes beyond is kept in memory alone. */
-const PLACES = 32;
-const LEASE_MS = 15_000;
+export const PLACES = 32;
+export const LEASE_MS = 15_000;
 /** How long after taking a place we look whether somebody else took it at the same moment. */
 const SETTLE_MS = 50;
 
@@ -33,110 +44,16 @@ const SETTLE_MS = 50;
  * whose holder is gone is taken over with all that is in it. Should two pages take over the same messages, both send
  * them, and the server stores each once by its `clientMessageId`.
  */
-export class Shelf {
-  readonly #parts: ShelfParts;
-  #place: number | null = null;
-  #release: () => void = () => undefined;
-  #claiming: Promise<readonly Entry[]> | null = null;
-  #closed = false;
+export function createShelf({ storage, locks, prefix, tab, clock, random, onError }: ShelfParts): Shelf {
+  /** Ours; -1 for none. */
+  let place = -1;
+  let giveBack = (): void => undefined;
+  let claiming: Promise<readonly Entry[]> | null = null;
+  let closed = false;
 
-  constructor(parts: ShelfParts) {
-    this.#parts = parts;
-  }
-
-  /** Takes a place that nobody has. @returns what was left there */
-  claim(): Promise<readonly Entry[]> {
-    this.#closed = false;
-    this.#claiming ??= this.#claim().finally(() => {
-      this.#claiming = null;
-    });
-    return this.#claiming;
-  }
-
-  /** Keeps these and no others. @returns false when we have no place (any more): then claim one, and save again */
-  save(entries: readonly Entry[]): boolean {
-    if (this.#place === null) return false;
-    if (!this.#parts.locks && this.#read(this.#place)?.tab !== this.#parts.tab) {
-      // We slept longer than the lease.
-      this.#place = null;
-      return false;
-    }
-    this.#write(this.#place, entries);
-    return true;
-  }
-
-  /** Takes what pages left that are gone. @param keep saves it with what is ours; false when it could not */
-  async adopt(keep: (entries: readonly Entry[]) => boolean): Promise<void> {
-    for (let i = 0; i < PLACES && this.#place !== null; i++) {
-      if (i === this.#place || !this.#read(i)?.entries.length) continue;
-      const release = await this.#take(i);
-      if (!release) continue;
-      if (!this.#closed && keep(this.#read(i)?.entries ?? [])) this.#remove(i);
-      release();
-    }
-  }
-
-  /** Leaves the place, with what is in it, to others. */
-  release(entries: readonly Entry[]): void {
-    this.#closed = true;
-    if (this.save(entries)) {
-      const place = this.#place as number;
-      if (entries.length === 0) this.#remove(place);
-      else this.#write(place, entries, 0);
-    }
-    this.#place = null;
-    this.#release();
-  }
-
-  async #claim(): Promise<readonly Entry[]> {
-    for (let i = 0; i < PLACES && this.#place === null && !this.#closed; i++) {
-      const release = await this.#take(i);
-      if (!release) continue;
-      if (this.#closed) {
-        release();
-        break;
-      }
-      this.#place = i;
-      this.#release = release;
-      return this.#read(i)?.entries ?? [];
-    }
-    return [];
-  }
-
-  /** @returns what gives it back; null when somebody has it */
-  #take(place: number): Promise<(() => void) | null> {
-    const { locks } = this.#parts;
-    return locks ? this.#lock(locks, place) : this.#lease(place);
-  }
-
-  #lock(locks: Locks, place: number): Promise<(() => void) | null> {
-    return new Promise((resolve) => {
-      const granted = (lock: unknown): unknown =>
-        lock ? new Promise<void>((release) => resolve(release)) : resolve(null);
-      locks.request(this.#key(place), { ifAvailable: true }, granted).catch((error: unknown) => {
-        this.#parts.onError(error);
-        resolve(null);
-      });
-    });
-  }
-
-  async #lease(place: number): Promise<(() => void) | null> {
-    const { tab, clock, random } = this.#parts;
-    const found = this.#read(place);
-    if (found && found.tab !== tab && found.until > clock.now()) return null;
-    this.#write(place, found?.entries ?? []);
-    await new Promise<void>((resolve) => void clock.after(SETTLE_MS * (1 + random()), resolve));
-    return this.#read(place)?.tab === tab ? () => undefined : null;
-  }
-
-  #key(place: number): string {
-    return this.#parts.prefix + place;
-  }
-
-  #read(place: number): Place | null {
+  function read(at: number): Place | null {
     try {
-      const text = this.#parts.storage.getItem(this.#key(place));
-      const found = text === null ? null : (JSON.parse(text) as Place);
+      const found = JSON.parse(storage.getItem(prefix + at) ?? 'null') as Place | null;
       return Array.isArray(found?.entries) ? found : null;
     } catch {
       // Somebody else's, or broken: as good as empty.
@@ -144,20 +61,83 @@ export class Shelf {
     }
   }
 
-  #write(place: number, entries: readonly Entry[], until = this.#parts.clock.now() + LEASE_MS): void {
-    const { storage, tab, onError } = this.#parts;
+  /** With `until` 0 it is anybody's from now on; nothing in nobody's hands needs no place. */
+  function write(at: number, entries: readonly Entry[], until = clock.now() + LEASE_MS): void {
     try {
-      storage.setItem(this.#key(place), JSON.stringify({ tab, until, entries } satisfies Place));
+      if (until === 0 && entries.length === 0) storage.removeItem(prefix + at);
+      else storage.setItem(prefix + at, JSON.stringify({ tab, until, entries } satisfies Place));
     } catch (error) {
       onError(error);
     }
   }
 
-  #remove(place: number): void {
-    try {
-      this.#parts.storage.removeItem(this.#key(place));
-    } catch (error) {
-      this.#parts.onError(error);
+  /** @returns what gives the place back; undefined when somebody has it */
+  async function take(at: number): Promise<(() => void) | undefined> {
+    if (locks) {
+      return new Promise((resolve) => {
+        const granted = (lock: unknown): unknown =>
+          lock ? new Promise<void>((release) => resolve(release)) : resolve(undefined);
+        locks.request(prefix + at, { ifAvailable: true }, granted).catch(() => resolve(undefined));
+      });
     }
+    const found = read(at);
+    if (found && found.tab !== tab && found.until > clock.now()) return undefined;
+    write(at, found?.entries ?? []);
+    await new Promise<void>((resolve) => void clock.after(SETTLE_MS * (1 + random()), resolve));
+    return read(at)?.tab === tab ? () => undefined : undefined;
   }
+
+  async function claim(): Promise<readonly Entry[]> {
+    for (let at = 0; at < PLACES && place < 0 && !closed; at++) {
+      const release = await take(at);
+      if (!release) continue;
+      place = at;
+      giveBack = release;
+      const entries = read(at)?.entries ?? [];
+      if (closed) leave(entries);
+      return entries;
+    }
+    return [];
+  }
+
+  function leave(entries: readonly Entry[]): void {
+    write(place, entries, 0);
+    place = -1;
+    giveBack();
+  }
+
+  function save(entries: readonly Entry[]): boolean {
+    // Without locks we may have slept longer than the lease.
+    if (place < 0 || (!locks && read(place)?.tab !== tab)) {
+      place = -1;
+      return false;
+    }
+    write(place, entries);
+    return true;
+  }
+
+  return {
+    claim() {
+      closed = false;
+      claiming ??= claim().finally(() => {
+        claiming = null;
+      });
+      return claiming;
+    },
+    save,
+
+    async adopt(keep) {
+      for (let at = 0; at < PLACES && place >= 0; at++) {
+        if (at === place || !read(at)?.entries.length) continue;
+        const release = await take(at);
+        if (release && !closed && keep(read(at)?.entries ?? [])) write(at, [], 0);
+        release?.();
+      }
+    },
+
+    release(entries) {
+      closed = true;
+      if (save(entries)) leave(entries);
+    },
+  };
 }

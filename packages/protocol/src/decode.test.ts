@@ -259,7 +259,7 @@ describe('frames that are refused', () => {
     for (const type of Object.keys(clientFrames)) expect(en).toContain(type);
   });
 
-  test('bombs are refused in less than 50 ms', () => {
+  test('bombs are refused in less than 25 ms', () => {
     for (const text of [
       nested(32_000),
       `{"a":${'9'.repeat(65_000)}}`,
@@ -268,9 +268,13 @@ describe('frames that are refused', () => {
       sent({ sessionId: '-'.repeat(60_000) }),
       sent({ attachments: Array.from({ length: 10_000 }, () => 0) }),
     ]) {
-      const began = performance.now();
-      expect(outcome(text).field).toBeDefined();
-      expect(performance.now() - began).toBeLessThan(50);
+      // The best of five: others may be at work on this machine.
+      const took = Array.from({ length: 5 }, () => {
+        const began = performance.now();
+        expect(outcome(text).field).toBeDefined();
+        return performance.now() - began;
+      });
+      expect(Math.min(...took)).toBeLessThan(25);
     }
   });
 });
@@ -284,6 +288,9 @@ describe('marks of a refused frame', () => {
     ['{"type":"x","requestId":7}', { requestId: 7 }],
     ['{"type":"send_message","requestId":7,"data":null}', { requestId: 7 }],
     ['{"requestId":1.5,"data":{"sessionId":1,"clientMessageId":[]}}', {}],
+    ['{"requestId":""}', {}],
+    [`{"requestId":"${'x'.repeat(65)}"}`, {}],
+    [`{"requestId":"${'😀'.repeat(50)}"}`, { requestId: '😀'.repeat(50) }],
     ['{"requestId":1e300}', {}],
     [`{"requestId":"${'x'.repeat(101)}","data":{"sessionId":"${'x'.repeat(101)}"}}`, {}],
     ['{"requestId":"\\ud800","data":{"sessionId":"\\udc00"}}', {}],

@@ -35,7 +35,8 @@ export function decodeFrame(text: string, marks: FrameMarks = {}): ClientFrame {
 function readMarks(value: Record<string, unknown>, marks: FrameMarks): void {
   const short = (x: unknown): x is string => typeof x === 'string' && x.length <= 100 && x.isWellFormed();
   const { requestId, data } = value;
-  if (short(requestId) || Number.isSafeInteger(requestId)) marks.requestId = requestId as string | number;
+  const mark = short(requestId) && requestId !== '' && Array.from(requestId).length <= 64;
+  if (mark || Number.isSafeInteger(requestId)) marks.requestId = requestId as string | number;
   if (typeof data !== 'object' || data === null) return;
   const { clientMessageId, sessionId } = data as Record<string, unknown>;
   if (short(clientMessageId)) marks.clientMessageId = clientMessageId;

@@ -190,6 +190,17 @@ describe('texts that people read', () => {
     ['10,001 characters', { content: 'x'.repeat(most + 1) }, 'content', long],
     ['10,001 emoji', { content: '😀'.repeat(most + 1) }, 'content', long],
     ['9,999 emoji and two letters', { content: `${'😀'.repeat(most - 1)}xy` }, 'content', long],
+    ['65,535 bytes', { content: `x${' '.repeat(65_534)}` }, null],
+    [
+      '65,536 bytes',
+      { content: `x${' '.repeat(65_535)}` },
+      'content',
+      ['must have at most 65535 bytes', '不能超过 65535 字节'],
+    ],
+    ['65,535 bytes of wide spaces', { content: `${'\u3000'.repeat(21_844)}xyz` }, null],
+    ['65,536 bytes of wide spaces', { content: `${'\u3000'.repeat(21_844)}wxyz` }, 'content'],
+    ['65,537 bytes of letters, emoji and spaces', { content: `ä😀${' '.repeat(65_531)}` }, 'content'],
+    ['65,535 bytes of letters, emoji and spaces', { content: `ä😀${' '.repeat(65_529)}` }, null],
     ['nothing', { content: '' }, 'content', empty],
     ['spaces alone', { content: ' \t\r\n\u00A0\u3000\u2028\uFEFF' }, 'content', empty],
     [

@@ -141,7 +141,7 @@ interface Readable {
 
 /**
  * Checks the texts of a message: content of 1–10,000 characters after trimming, where a character is a Unicode code
- * point. An image or a file may go without content when it has an attachment.
+ * point, and of no more bytes than a store keeps. An image or a file may go without content when it has an attachment.
  * @param root where the message stands in the request, such as `data`; empty for the top
  */
 export function checkMessageTexts({ content, messageType, attachments = [] }: Readable, root = ''): void {
@@ -155,11 +155,26 @@ export function checkMessageTexts({ content, messageType, attachments = [] }: Re
     const most = limits.contentCharacters;
     throw invalid(field('content'), `must have at most ${most} characters`, `不能超过 ${most} 个字符`);
   }
+  // No UTF-16 unit takes more than three bytes.
+  if (content.length > limits.contentBytes / 3 && bytes(content) > limits.contentBytes) {
+    const most = limits.contentBytes;
+    throw invalid(field('content'), `must have at most ${most} bytes`, `不能超过 ${most} 字节`);
+  }
   for (const [i, attachment] of attachments.entries()) {
     for (const [key, part] of Object.entries(attachment as object)) {
       if (typeof part === 'string') checkText(part, field(`attachments.${i}.${key}`));
     }
   }
+}
+
+/** Of a text in UTF-8. */
+function bytes(text: string): number {
+  let count = 0;
+  for (const character of text) {
+    const point = character.codePointAt(0) ?? 0;
+    count += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return count;
 }
 
 function characters(text: string): number {

@@ -9,6 +9,8 @@ export const limits = {
   bodyBytes: 131_072,
   /** A message's text after trimming. */
   contentCharacters: 10_000,
+  /** The same as it is stored, untrimmed, in UTF-8: what a TEXT column of MySQL holds. */
+  contentBytes: 65_535,
   /** Nesting of objects and arrays in one frame or body. */
   jsonDepth: 16,
   /** Keys of one object in a frame or body. */

@@ -3,218 +3,8 @@
  * all that comes from people gets into the page as text, never as markup.
  */
 
+import { accounts, byId, call, make, Side, signIn, Thread } from './demo-side.js';
 import { t, zh } from './demo-words.js';
-
-const byId = (id) => document.getElementById(id);
-const clock = new Intl.DateTimeFormat(navigator.language, { hour: '2-digit', minute: '2-digit' });
-
-/** An element with attributes, listeners (`onclick`) and children; texts stay texts. */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
-    else if (name === 'class') element.className = value;
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-// ── the way to the server ──
-
-let accounts;
-async function signIn() {
-  accounts = await call('/demo/tokens');
-  return accounts;
-}
-
-async function call(path, { token, method = 'GET', body } = {}) {
-  const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { 'content-type': 'application/json' }) };
-  const response = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
-  const answer = await response.json();
-  if (!answer.success) throw new Error(answer.error.message);
-  return answer.data;
-}
-
-/** A WebSocket that comes back after a break, with more patience each time. */
-class Line {
-  #socket = null;
-  #timer;
-  #tries = 0;
-  #parts;
-
-  constructor(parts) {
-    this.#parts = parts;
-  }
-
-  connect() {
-    this.hangUp();
-    const { query, onState, onOpen, onFrame } = this.#parts;
-    onState('connecting');
-    const socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/chat?${new URLSearchParams(query())}`);
-    this.#socket = socket;
-    socket.addEventListener('open', () => {
-      this.#tries = 0;
-      onState('open');
-      onOpen();
-    });
-    socket.addEventListener('message', ({ data }) => onFrame(JSON.parse(data)));
-    socket.addEventListener('close', async () => {
-      if (this.#socket !== socket) return;
-      onState('connecting');
-      const delay = Math.min(500 * 2 ** this.#tries++, 8_000);
-      this.#timer = setTimeout(async () => {
-        // The token may be what went wrong: after a restart, or after a day.
-        await signIn().catch(() => undefined);
-        if (this.#socket === socket) this.connect();
-      }, delay);
-    });
-  }
-
-  hangUp() {
-    clearTimeout(this.#timer);
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
-    this.#parts.onState('closed');
-  }
-
-  /** False when there is no connection: the frame is not kept. */
-  send(frame) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(JSON.stringify(frame));
-    return true;
-  }
-}
-
-// ── one side of the conversation ──
-
-/** The messages of one session, those that are not stored yet included. */
-class Thread {
-  #items = new Map();
-
-  /** Takes in a message from a frame or from REST; one that is known already stays one. */
-  add(message) {
-    const own = message.clientMessageId && this.#items.get(message.clientMessageId);
-    if (own) this.settle(own.key, message);
-    else if (![...this.#items.values()].some(({ messageId }) => messageId === message.messageId)) {
-      this.#items.set(message.messageId, { ...message, key: message.messageId, state: 'sent' });
-    }
-  }
-
-  write(content, senderType) {
-    const key = crypto.randomUUID();
-    const item = { key, clientMessageId: key, content, senderType, createdAt: new Date().toISOString(), state: 'sending' };
-    this.#items.set(key, item);
-    return item;
-  }
-
-  /** What became of a message that was written here. */
-  settle(key, stored) {
-    const item = this.#items.get(key);
-    if (item) Object.assign(item, stored && { messageId: stored.messageId, seq: stored.seq }, { state: stored ? 'sent' : 'failed' });
-  }
-
-  get unsent() {
-    return [...this.#items.values()].filter(({ state }) => state === 'sending');
-  }
-
-  get items() {
-    const place = ({ seq }) => seq ?? Infinity;
-    return [...this.#items.values()].sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
-  }
-}
-
-/** What both sides have: a log of messages, a field to write in, the state of the line, the frames on the wire. */
-class Side {
-  #name;
-  #shown = new Map();
-
-  constructor(name, line) {
-    this.#name = name;
-    this.line = new Line({
-      ...line,
-      onState: (state) => {
-        const label = this.part('state');
-        label.className = `state ${state}`;
-        label.textContent = t(state);
-        line.onState?.(state);
-      },
-      onFrame: (frame) => {
-        this.#record(frame, 'in');
-        line.onFrame(frame);
-      },
-    });
-    const form = this.part('form');
-    const field = this.part('text');
-    field.addEventListener('input', () => {
-      field.style.height = 'auto';
-      field.style.height = `${field.scrollHeight + 2}px`;
-    });
-    field.addEventListener('keydown', (event) => {
-      // While an input method composes, Enter chooses a word.
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-      event.preventDefault();
-      form.requestSubmit();
-    });
-    form.addEventListener('submit', (event) => {
-      event.preventDefault();
-      if (field.value.trim() === '') return;
-      this.write(field.value.trim());
-      field.value = '';
-      field.dispatchEvent(new Event('input'));
-    });
-  }
-
-  part(name) {
-    return byId(`${this.#name}-${name}`);
-  }
-
-  /** Sends what was written; a break of the line only delays it, and its id keeps it from being stored twice. */
-  deliver({ clientMessageId, content }, sessionId) {
-    const data = { ...(sessionId && { sessionId }), content, messageType: 'text', clientMessageId };
-    const frame = { type: 'send_message', data };
-    if (this.line.send(frame)) this.#record(frame, 'out');
-  }
-
-  complain(error) {
-    const fault = this.part('fault');
-    fault.hidden = !error;
-    fault.textContent = error instanceof TypeError ? t('unreachable') : (error?.message ?? '');
-  }
-
-  /** Brings the log up to date. Nodes that are there stay: a screen reader reads out only what is new. */
-  show(thread, empty) {
-    const log = this.part('log');
-    const below = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-    if (thread !== this.#shown.thread) this.#shown = Object.assign(new Map(), { thread });
-    const items = thread?.items ?? [];
-    const nodes = items.map((item) => this.#node(item));
-    if (nodes.length === 0) nodes.push(make('li', { class: 'empty' }, ...empty()));
-    for (const [i, node] of nodes.entries()) if (log.children[i] !== node) log.insertBefore(node, log.children[i] ?? null);
-    while (log.children.length > nodes.length) log.lastChild.remove();
-    if (below) log.scrollTop = log.scrollHeight;
-  }
-
-  #node(item) {
-    let node = this.#shown.get(item.key);
-    if (!node) {
-      node = make('li', {}, make('div', { class: 'bubble' }, item.content), make('div', { class: 'meta' }));
-      this.#shown.set(item.key, node);
-    }
-    const mine = item.senderType === (this.#name === 'admin' ? 'admin' : 'user');
-    node.className = `${mine ? 'mine' : ''} ${item.state === 'failed' ? 'failed' : ''}`;
-    const state = mine ? ` · ${t(item.state)}${item.seq ? ` #${item.seq}` : ''}` : '';
-    node.lastChild.textContent = clock.format(new Date(item.createdAt)) + state;
-    return node;
-  }
-
-  #record(frame, way) {
-    const list = this.part('wire').querySelector('ol');
-    list.prepend(make('li', { class: way }, JSON.stringify(frame)));
-    if (list.children.length > 60) list.lastChild.remove();
-  }
-}
 
 /** Tells what frames are called here: a setting may have renamed some. */
 const called = (type) => accounts.frames[type] ?? type;
@@ -291,7 +81,11 @@ function drawCustomer() {
 async function rateSession(score) {
   const { session, account } = customer;
   try {
-    await call(`/api/chat/sessions/${session.sessionId}/rating`, { token: account.token, method: 'POST', body: { score } });
+    await call(`/api/chat/sessions/${session.sessionId}/rating`, {
+      token: account.token,
+      method: 'POST',
+      body: { score },
+    });
     const [label, ...stars] = byId('rate').children;
     label.textContent = t('rated');
     for (const [i, star] of stars.entries()) star.classList.toggle('on', i < score);
@@ -360,7 +154,7 @@ let reload;
 /** Asks for the list and the figures again, once for all the frames of a moment. */
 function reloadSoon() {
   clearTimeout(reload);
-  reload = setTimeout(() => loadAdmin().catch((error) => adminSide.complain(error)), 150);
+  reload = setTimeout(() => void loadAdmin().catch((error) => adminSide.complain(error)), 150);
 }
 
 function hearAsAdmin({ type, data }) {
@@ -368,9 +162,15 @@ function hearAsAdmin({ type, data }) {
   else if (type === 'new_user_message' || type === called('new_admin_message')) {
     threadOf(data.sessionId).add(data.message);
     const known = admin.sessions.get(data.sessionId);
-    if (known) admin.sessions.set(data.sessionId, { ...known, lastMessage: data.message, lastMessageTime: data.message.createdAt });
+    if (known)
+      admin.sessions.set(data.sessionId, {
+        ...known,
+        lastMessage: data.message,
+        lastMessageTime: data.message.createdAt,
+      });
     const seen = admin.chosen === data.sessionId && (document.body.dataset.side === 'admin' || wide.matches);
-    if (!seen && type === 'new_user_message') admin.unread.set(data.sessionId, (admin.unread.get(data.sessionId) ?? 0) + 1);
+    if (!seen && type === 'new_user_message')
+      admin.unread.set(data.sessionId, (admin.unread.get(data.sessionId) ?? 0) + 1);
     // On a wide page the first one to write is looked at without a click.
     if (!admin.chosen && wide.matches) choose(data.sessionId);
     reloadSoon();
@@ -410,22 +210,38 @@ function drawAdmin() {
   byId('talk-status').textContent = chosen ? statusText(chosen.status) : '';
   const action = { waiting: 'claim', active: 'close', closed: 'reopen' }[chosen?.status];
   byId('actions').replaceChildren(
-    ...(action ? [make('button', { type: 'button', class: action === 'claim' ? 'primary' : 'quiet', onclick: () => change(action) }, t(action))] : []),
+    ...(action
+      ? [
+          make(
+            'button',
+            { type: 'button', class: action === 'claim' ? 'primary' : 'quiet', onclick: () => change(action) },
+            t(action),
+          ),
+        ]
+      : []),
   );
   adminSide.show(admin.chosen ? threadOf(admin.chosen) : null, () => (admin.chosen ? [] : [t('greetingAdmin')]));
   drawSessions();
 }
 
 function drawSessions() {
-  const sessions = [...admin.sessions.values()].sort((a, b) => (b.lastMessageTime ?? '').localeCompare(a.lastMessageTime ?? ''));
+  const sessions = [...admin.sessions.values()].sort((a, b) =>
+    (b.lastMessageTime ?? '').localeCompare(a.lastMessageTime ?? ''),
+  );
   const rows = sessions.map(({ sessionId, userInfo, status, lastMessage, isOnline }) => {
     const unread = admin.unread.get(sessionId);
-    return make('li', {}, make('button', { type: 'button', 'aria-current': String(sessionId === admin.chosen), onclick: () => choose(sessionId) },
-      make('span', { class: `name ${isOnline ? 'here' : ''}` }, userInfo.nickname),
-      make('span', { class: `status ${status}` }, statusText(status)),
-      make('span', { class: 'last' }, lastMessage?.content ?? ''),
-      ...(unread ? [make('b', { class: 'badge' }, String(unread))] : []),
-    ));
+    return make(
+      'li',
+      {},
+      make(
+        'button',
+        { type: 'button', 'aria-current': String(sessionId === admin.chosen), onclick: () => choose(sessionId) },
+        make('span', { class: `name ${isOnline ? 'here' : ''}` }, userInfo.nickname),
+        make('span', { class: `status ${status}` }, statusText(status)),
+        make('span', { class: 'last' }, lastMessage?.content ?? ''),
+        ...(unread ? [make('b', { class: 'badge' }, String(unread))] : []),
+      ),
+    );
   });
   byId('sessions').replaceChildren(...(rows.length > 0 ? rows : [make('li', {}, make('p', {}, t('noSessions')))]));
   const total = [...admin.unread.values()].reduce((sum, count) => sum + count, 0);
@@ -446,16 +262,19 @@ const wide = matchMedia('(min-width: 821px)');
 
 function showSide(name) {
   document.body.dataset.side = name;
-  for (const tab of document.querySelectorAll('[data-show]')) tab.setAttribute('aria-pressed', String(tab.dataset.show === name));
+  for (const tab of document.querySelectorAll('[data-show]'))
+    tab.setAttribute('aria-pressed', String(tab.dataset.show === name));
   if (name === 'admin' && admin.chosen) choose(admin.chosen);
 }
 
 async function begin() {
   document.documentElement.lang = zh ? 'zh-CN' : 'en';
   for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
-  for (const element of document.querySelectorAll('[data-label]')) element.setAttribute('aria-label', t(element.dataset.label));
+  for (const element of document.querySelectorAll('[data-label]'))
+    element.setAttribute('aria-label', t(element.dataset.label));
   for (const element of document.querySelectorAll('[data-hint]')) element.placeholder = t(element.dataset.hint);
-  for (const tab of document.querySelectorAll('[data-show]')) tab.addEventListener('click', () => showSide(tab.dataset.show));
+  for (const tab of document.querySelectorAll('[data-show]'))
+    tab.addEventListener('click', () => showSide(tab.dataset.show));
   byId('back').addEventListener('click', () => choose(null));
   byId('shift').addEventListener('click', () => goOnDuty(!admin.onDuty));
   showSide('customer');
@@ -463,7 +282,9 @@ async function begin() {
   byId('admin-name').textContent = accounts.admin.nickname;
   byId('admin-face').textContent = [...accounts.admin.nickname][0];
   const names = byId('customer-name');
-  names.append(...accounts.customers.map(({ userId, nickname }) => make('option', { value: String(userId) }, nickname)));
+  names.append(
+    ...accounts.customers.map(({ userId, nickname }) => make('option', { value: String(userId) }, nickname)),
+  );
   names.addEventListener('change', () => become(Number(names.value)));
   drawAdmin();
   goOnDuty(true);

@@ -106,15 +106,34 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
   const graceMs = config.adminOfflineGraceSeconds * 1000;
 
   const drainQueue = (): void => {
-    assignment.drain().catch((error: unknown) => log.warn({ err: error }, 'the queue could not be looked at; next look soon'));
+    assignment
+      .drain()
+      .catch((error: unknown) => log.warn({ err: error }, 'the queue could not be looked at; next look soon'));
   };
-  const presence: LocalPresence = new LocalPresence({ roster: store.roster, bus, nodeId, graceMs, adminCame: drainQueue });
+  const presence: LocalPresence = new LocalPresence({
+    roster: store.roster,
+    bus,
+    nodeId,
+    graceMs,
+    adminCame: drainQueue,
+  });
   const chat = new Chat({
-    store, bus, clock, presence, newId, businessZone: config.businessZone, capacityChanged: drainQueue,
+    store,
+    bus,
+    clock,
+    presence,
+    newId,
+    businessZone: config.businessZone,
+    capacityChanged: drainQueue,
   });
   const assignment = new Assignment(store, chat);
   const upkeep = new Upkeep({
-    roster: store.roster, presence, assignment, chat, clock, graceMs,
+    roster: store.roster,
+    presence,
+    assignment,
+    chat,
+    clock,
+    graceMs,
     renewEveryMs: RENEW_EVERY_MS,
     aloneAs: bus.shared ? null : nodeId,
   });
@@ -135,12 +154,30 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
   const { allowedOrigins, demo } = config;
   const addressOf = addressReader(config.trustProxy);
   const gateway = new Gateway({
-    chat, following: new Following({ store, bus, clock }), hub, frames, presence, authenticate, clock, log, metrics, allowedOrigins, demo, addressOf,
+    chat,
+    following: new Following({ store, bus, clock }),
+    hub,
+    frames,
+    presence,
+    authenticate,
+    clock,
+    log,
+    metrics,
+    allowedOrigins,
+    demo,
+    addressOf,
     newConnectionId: () => `${nodeId}-${++connections}`,
     rateLimit: config.rateLimit?.frames ?? null,
   });
   const http = await createHttp({
-    chat, authenticate, log, metrics, clock, allowedOrigins, demo, addressOf,
+    chat,
+    authenticate,
+    log,
+    metrics,
+    clock,
+    allowedOrigins,
+    demo,
+    addressOf,
     rateLimit: config.rateLimit?.requests ?? null,
     ready: () => store.ready(),
     draining: () => draining,

@@ -44,7 +44,7 @@ const foreignEd = generateKeyPairSync('ed25519');
 type Sign = (data: string) => Buffer;
 const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
 const hmac =
-  (hash: string, secret: string | Buffer): Sign =>
+  (hash: string, secret: string | Uint8Array): Sign =>
   (data) =>
     createHmac(hash, secret).update(data).digest();
 const asymmetric =
@@ -246,42 +246,6 @@ describe('tokens that are refused', () => {
     'iat as a text': hs256({ ...good, iat: 'now' }),
   };
 
-  const wrongClaims: Record<string, readonly unknown[]> = {
-    userId: [
-      0,
-      -0,
-      -1,
-      1.5,
-      2_147_483_648,
-      1e309,
-      true,
-      false,
-      [],
-      [31],
-      {},
-      { id: 31 },
-      '',
-      '0',
-      ' 31',
-      '31 ',
-      '031',
-      '+31',
-      '3e1',
-      '31.0',
-      '0x1f',
-      '-31',
-      'abc',
-      "31' OR '1'='1",
-      '３１',
-      '12345678901',
-    ],
-    sub: [0, -1, 1.5, true, [31], {}, '', '0', ' 31', '3e1', 'somebody@example.com'],
-    roles: [1, true, {}, { admin: true }, [1], [null], [['admin']], ['user', {}], ['admin', 7]],
-    role: [1, true, {}, [null]],
-    nickname: [1, true, [], ['小明'], {}, { toString: 'x' }],
-    avatar: [1, true, [], {}],
-  };
-
   test('there are at least 40 forged ones', () => {
     expect(new Set(Object.values(forged)).size).toBeGreaterThanOrEqual(80);
   });
@@ -292,15 +256,6 @@ describe('tokens that are refused', () => {
       const error = await refusal(authenticate(forgery));
       expect(error.code).toBe('UNAUTHORIZED');
       if (forgery.length > 9) expect(`${error.message} ${JSON.stringify(error)} ${error.stack}`).not.toContain(forgery);
-    }
-  });
-
-  test.for(Object.entries(wrongClaims))('a %s of the wrong kind', async ([name, values]) => {
-    const rest = name === 'sub' ? {} : { userId: 31 };
-    const authenticate = await createAuthenticate(bySecret, clock);
-    for (const value of values) {
-      const error = await refusal(authenticate(hs256({ ...rest, [name]: value })));
-      expect([value, error.code]).toEqual([value, 'UNAUTHORIZED']);
     }
   });
 
@@ -337,9 +292,13 @@ describe('tokens that are refused', () => {
     );
     expect([...(await authenticate(polluted)).roles]).toEqual(['user']);
     expect(({} as { x?: number }).x).toBeUndefined();
-    const names = { ...usualClaims, userId: '__proto__.id', roles: 'constructor.name' };
-    expect((await refusal(read({ sub: '31' }, { claims: names }))).code).toBe('UNAUTHORIZED');
   });
+});
+
+test('claims of the wrong kind make a token invalid', async () => {
+  for (const wrong of [{}, { userId: 'x' }, { userId: 31, roles: 1 }, { userId: 31, nickname: {} }]) {
+    expect((await refusal(read(wrong))).code).toBe('UNAUTHORIZED');
+  }
 });
 
 describe('times', () => {
@@ -369,121 +328,8 @@ describe('times', () => {
   });
 });
 
-describe('claims', () => {
-  test.for<[claims: object, id: number]>([
-    [{ userId: 31 }, 31],
-    [{ userId: '31' }, 31],
-    [{ userId: 2_147_483_647 }, 2_147_483_647],
-    [{ userId: '2147483647' }, 2_147_483_647],
-    [{ sub: '31' }, 31],
-    [{ sub: 31 }, 31],
-    [{ userId: null, sub: '31' }, 31],
-    [{ userId: 31, sub: '32' }, 31],
-    [{ userId: 31, sub: 'somebody@example.com' }, 31],
-  ])('account: %o is %i', async ([claims, id]) => {
-    expect((await read(claims)).identity.id).toBe(id);
-  });
-
-  test.for<[claims: object, roles: string]>([
-    [{}, 'user'],
-    [{ roles: [] }, 'user'],
-    [{ roles: null }, 'user'],
-    [{ roles: ['user'] }, 'user'],
-    [{ roles: ['admin'] }, 'admin'],
-    [{ roles: ['admin', 'admin', 'user'] }, 'admin,user'],
-    [{ roles: ['vip', 'admin'] }, 'admin'],
-    [{ roles: ['vip'] }, 'user'],
-    [{ roles: 'admin' }, 'admin'],
-    [{ role: 'admin' }, 'admin'],
-    [{ role: 'user' }, 'user'],
-    [{ role: ['admin'] }, 'admin'],
-    [{ roles: [], role: 'admin' }, 'user'],
-    [{ roles: ['user'], role: 'admin' }, 'user'],
-    [{ roles: ['Admin', 'ADMIN', ' admin', 'admin,user', 'administrator'] }, 'user'],
-    [{ role: 'user admin' }, 'user'],
-    [{ type: 'admin', admin: true, isAdmin: true, scope: 'admin' }, 'user'],
-  ])('roles: %o is %s', async ([claims, roles]) => {
-    const found = [...(await read({ userId: 31, ...claims })).roles];
-    expect(found.toSorted((a, b) => a.localeCompare(b)).join(',')).toBe(roles);
-  });
-
-  test('of other names, nested or with dots in them', async () => {
-    const claims = {
-      userId: 'uid',
-      roles: 'https://shop.example/roles',
-      nickname: 'profile.name',
-      avatar: 'profile.picture',
-    };
-    const said = { uid: 31, 'https://shop.example/roles': ['admin'], profile: { name: '小明', picture: '/a.png' } };
-    const { identity, roles } = await read(said, { claims });
-    expect(identity).toEqual({ id: 31, nickname: '小明', avatar: '/a.png' });
-    expect([...roles]).toEqual(['admin']);
-    // The whole name comes before the steps, and a step that is no object leads nowhere.
-    const both = { uid: 31, 'profile.name': 'whole', profile: { name: 'steps' } };
-    expect((await read(both, { claims })).identity.nickname).toBe('whole');
-    for (const profile of ['text', 7, null, [], ['name']]) {
-      expect((await read({ uid: 31, profile }, { claims })).identity.nickname).toBe('');
-    }
-  });
-
-  test('a name that is mapped is the only one that is read', async () => {
-    const names = { ...usualClaims, userId: 'uid', roles: 'chatRoles' };
-    expect((await refusal(read({ userId: 31, sub: '31' }, { claims: names }))).code).toBe('UNAUTHORIZED');
-    expect([...(await read({ uid: 31, roles: ['admin'], role: 'admin' }, { claims: names })).roles]).toEqual(['user']);
-  });
-
-  test.for<[rule: string, claims: object, admin: boolean]>([
-    ['isAdmin=true', { isAdmin: true }, true],
-    ['isAdmin=true', { isAdmin: 'true' }, true],
-    ['isAdmin=true', { isAdmin: false }, false],
-    ['isAdmin=true', { isAdmin: [true] }, false],
-    ['isAdmin=true', { isAdmin: 1 }, false],
-    ['isAdmin=true', {}, false],
-    ['level=9', { level: 9 }, true],
-    ['level=9', { level: 99 }, false],
-    ['a.b=x', { a: { b: 'x' } }, true],
-    ['scope~chat:admin', { scope: 'chat:read chat:admin' }, true],
-    ['scope~chat:admin', { scope: 'chat:administrators' }, false],
-    ['scope~chat:admin', { scope: 'xchat:admin' }, false],
-    ['scope~chat:admin', { scope: ['chat:read', 'chat:admin'] }, true],
-    ['scope~chat:admin', { scope: [['chat:admin']] }, false],
-    ['scope~chat:admin', { scope: { 'chat:admin': true } }, false],
-    ['scope~chat:admin', { scope: 7 }, false],
-  ])('%s with %o: %s', async ([rule, claims, admin]) => {
-    const [, claim, how, value] = /^(.+?)([=~])(.+)$/.exec(rule) as unknown as [string, string, string, string];
-    const adminWhen = [
-      { claim: 'nothing', how: 'equals', value: 'x' } as const,
-      { claim, how: how === '=' ? 'equals' : 'contains', value } as const,
-    ];
-    expect((await read({ userId: 31, ...claims }, { adminWhen })).roles.has('admin')).toBe(admin);
-    expect((await read({ userId: 31, roles: ['admin'] }, { adminWhen })).roles.has('admin')).toBe(true);
-  });
-
-  test.for<[given: string, shown: string]>([
-    ['小明', '小明'],
-    ['', ''],
-    ['x'.repeat(101), 'x'.repeat(100)],
-    ['😀'.repeat(101), '😀'.repeat(100)],
-    [`${'x'.repeat(99)}😀😀`, `${'x'.repeat(99)}😀`],
-    ['👩‍👩‍👧', '👩‍👩‍👧'],
-    ['a\uD83Db', 'ab'],
-    ['\uDE00', ''],
-    ['a\0b\u001B[31mc\nd\u0085e\uFFFDf', 'ab[31mcdef'],
-    ['é', 'é'],
-    ['<img src=x onerror=alert(1)>', '<img src=x onerror=alert(1)>'],
-  ])('nickname %j is shown as %j', async ([given, shown]) => {
-    const escaped = JSON.stringify({ userId: 31, nickname: given });
-    const signed = raw('{"alg":"HS256"}', escaped, hmac('sha256', SECRET));
-    expect((await (await createAuthenticate(bySecret, clock))(signed)).identity.nickname).toBe(shown);
-  });
-
-  test('an avatar has 1,000 characters at most', async () => {
-    expect((await read({ userId: 31, avatar: 'x'.repeat(1_001) })).identity.avatar).toHaveLength(1_000);
-  });
-});
-
 describe('where a token is found', () => {
-  const find = (authorization?: string, query = '', protocols?: string): string | null | 'refused' => {
+  const find = (authorization?: string, query = '', protocols?: string): string | null => {
     try {
       return findToken({ authorization, query: new URLSearchParams(query), protocols });
     } catch (error) {

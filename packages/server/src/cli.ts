@@ -7,6 +7,7 @@ import { type Config, ConfigError, environment, readConfig } from './config.ts';
 import { createLog, type Log } from './log.ts';
 import { settingsHelp } from './settings.ts';
 import { NewerDatabaseError } from './store/migrate.ts';
+import { addVerbs } from './verbs/verbs.ts';
 
 /** Exit statuses: 0 done, 1 could not go on, 2 a setting is wrong. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -23,6 +24,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     .action(async () => {
       status = await withConfig(start);
     });
+  addVerbs(program, {
+    withConfig,
+    end: (code) => {
+      status = code;
+    },
+  });
   try {
     await program.parseAsync(argv);
   } catch (error) {
@@ -74,7 +81,7 @@ async function start(config: Config): Promise<number> {
 }
 
 /** How long an orderly end may take, a start that was under way included. */
-const END_WITHIN_MS = 9_500;
+const END_WITHIN_MS = 9_000;
 
 /** Resolves when the process is to end, with its exit status: 0 after a signal, 1 after an error that nobody caught. */
 function untilEnd(log: Log): Promise<number> {
@@ -112,6 +119,7 @@ async function sayWhatToOpen(config: Config, url: string): Promise<void> {
     [
       '',
       'Switchboard · demo mode, on this machine only · 演示模式，仅限本机',
+      `  open 打开   ${url}/`,
       `  REST       curl -H "Authorization: Bearer ${both}" ${url}/api/admin/chat/sessions`,
       `  user 用户   ${ws}/chat?token=${both}`,
       `  admin 管理  ${ws}/chat?token=${both}&type=admin&role=admin`,

@@ -30,7 +30,7 @@ export interface Config {
   readonly trustProxy: boolean | string;
 }
 
-export interface Rate {
+interface Rate {
   readonly perSecond: number;
   readonly burst: number;
 }

@@ -11,7 +11,12 @@ export interface Setting {
 /** Every setting, in the order of the documents. A name that is not here is not read. */
 export const settings: readonly Setting[] = [
   { name: 'PORT', what: 'Port to listen on; 0 takes a free one', usual: '8787', example: '8787' },
-  { name: 'HOST', what: 'Address to listen on, without a port', usual: '127.0.0.1 in demo mode, else 0.0.0.0', example: '0.0.0.0' },
+  {
+    name: 'HOST',
+    what: 'Address to listen on, without a port',
+    usual: '127.0.0.1 in demo mode, else 0.0.0.0',
+    example: '0.0.0.0',
+  },
   {
     name: 'DATABASE_URL',
     what: '`sqlite:<file>`, `sqlite::memory:`, `mysql://user:password@host:3306/db`, or with `?socketPath=`',

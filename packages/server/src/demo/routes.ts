@@ -12,6 +12,7 @@ const FILES = [
   ['/', 'index.html', 'text/html'],
   ['/demo.css', 'demo.css', 'text/css'],
   ['/demo.js', 'demo.js', 'text/javascript'],
+  ['/demo-side.js', 'demo-side.js', 'text/javascript'],
   ['/demo-words.js', 'demo-words.js', 'text/javascript'],
 ] as const;
 const DAY_SECONDS = 86_400;
@@ -38,7 +39,10 @@ export function demoRoutes({ jwt, frameNames }: Config, clock: Clock): (server: 
     server.get('/demo/tokens', async (request) => {
       if (!isFromOurPage(request)) throw new ChatError('FORBIDDEN');
       const language = preferredLanguage(request.headers['accept-language']);
-      const account = async (role: 'user' | 'admin', { userId, [language]: nickname }: typeof ADMIN): Promise<object> => {
+      const account = async (
+        role: 'user' | 'admin',
+        { userId, [language]: nickname }: typeof ADMIN,
+      ): Promise<object> => {
         const claims = { userId, roles: [role], nickname, expiresInSeconds: DAY_SECONDS };
         return { userId, nickname, token: await mintToken(jwt, claims, clock) };
       };

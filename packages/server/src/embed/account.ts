@@ -53,7 +53,10 @@ function authenticated({ userId, roles, nickname, avatar, expiresAt = null }: Ho
     throw new TypeError('authenticate gave an expiresAt that is neither a Date nor in milliseconds since 1970');
   }
   try {
-    return { ...readClaims({ userId, roles, nickname, avatar }, { claims: usualClaims, adminWhen: [] }), expiresAt: ends };
+    return {
+      ...readClaims({ userId, roles, nickname, avatar }, { claims: usualClaims, adminWhen: [] }),
+      expiresAt: ends,
+    };
   } catch {
     throw new TypeError(
       `authenticate gave no account: userId must be an integer from 1 to ${limits.id}, roles words, nickname and avatar texts`,

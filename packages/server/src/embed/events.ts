@@ -107,7 +107,11 @@ export class HostEvents {
     for (const listener of this.#listeners.get(name) ?? []) void this.#call(name, listener as Listener<E>, event);
   }
 
-  async #call<E extends keyof SwitchboardEvents>(name: E, listener: Listener<E>, event: SwitchboardEvents[E]): Promise<void> {
+  async #call<E extends keyof SwitchboardEvents>(
+    name: E,
+    listener: Listener<E>,
+    event: SwitchboardEvents[E],
+  ): Promise<void> {
     try {
       await listener(event);
     } catch (err) {

@@ -81,12 +81,14 @@ export class Mount {
   attach(server: HttpServer): () => void {
     const { emit } = server;
     const inherited = !Object.hasOwn(server, 'emit');
-    const mount = this;
     let attached = true;
+    const isOurs = (name: string | symbol, args: readonly unknown[]): boolean => {
+      if (!attached) return false;
+      if (name === 'request') return this.handler(...(args as [IncomingMessage, ServerResponse]));
+      return name === 'upgrade' && this.upgrade(...(args as [IncomingMessage, Duplex, Buffer]));
+    };
     function intercept(this: EventEmitter, name: string | symbol, ...args: unknown[]): boolean {
-      if (attached && name === 'request' && mount.handler(...(args as [IncomingMessage, ServerResponse]))) return true;
-      if (attached && name === 'upgrade' && mount.upgrade(...(args as [IncomingMessage, Duplex, Buffer]))) return true;
-      return emit.call(this, name, ...args);
+      return isOurs(name, args) || emit.call(this, name, ...args);
     }
     server.emit = intercept;
     // Node asks whether anybody listens for upgrades before it says that there is one.
@@ -137,7 +139,15 @@ function isUpgrade(request: IncomingMessage): boolean {
 }
 
 function refuse(request: IncomingMessage, response: ServerResponse): void {
-  const error = errorBody(new ChatError('UNAVAILABLE', { retryAfterMs: 1_000 }), preferredLanguage(request.headers['accept-language']));
-  response.writeHead(503, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store', 'retry-after': '1', connection: 'close' });
+  const error = errorBody(
+    new ChatError('UNAVAILABLE', { retryAfterMs: 1_000 }),
+    preferredLanguage(request.headers['accept-language']),
+  );
+  response.writeHead(503, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    'retry-after': '1',
+    connection: 'close',
+  });
   response.end(JSON.stringify({ success: false, error }));
 }

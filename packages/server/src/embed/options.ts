@@ -93,6 +93,11 @@ function texts(settings: object): Record<string, string | undefined> {
 
 /** With a check of the host's own no key is used, but none would mean demo mode: this one nobody knows. */
 function withoutKeys(): Record<string, string | undefined> {
-  const nobodys = Object.fromEntries(KEYS.flatMap((key) => [[key, undefined], [`${key}_FILE`, undefined]]));
+  const nobodys = Object.fromEntries(
+    KEYS.flatMap((key) => [
+      [key, undefined],
+      [`${key}_FILE`, undefined],
+    ]),
+  );
   return { ...nobodys, JWT_SECRET: randomSecret() };
 }

@@ -1,6 +1,14 @@
 import {
-  AssigneeBody, checker, ListSessionsQuery, type Message, MessagesQuery, type Pagination, RatingBody, SendMessageBody,
-  type Session, SessionParams,
+  AssigneeBody,
+  checker,
+  ListSessionsQuery,
+  type Message,
+  MessagesQuery,
+  type Pagination,
+  RatingBody,
+  SendMessageBody,
+  type Session,
+  SessionParams,
 } from '@switchboard/protocol';
 import type { HostAccount } from './account.ts';
 import type { Caller, Chat } from '../domain/chat.ts';
@@ -62,7 +70,9 @@ export class Party {
     return { sessionId: message.sessionId, messageId, seq, timestamp: iso(createdAt), duplicate };
   }
 
-  sessions(query: ListSessionsQuery = {}): Promise<{ sessions: Session[]; totalCount: number; pagination: Pagination }> {
+  sessions(
+    query: ListSessionsQuery = {},
+  ): Promise<{ sessions: Session[]; totalCount: number; pagination: Pagination }> {
     check.sessions(query);
     return this.#chat.sessions(this.#caller, query);
   }

@@ -39,18 +39,13 @@ type OtherFrame = Exclude<ClientFrame, { type: 'send_message' | 'hello' }>;
 
 /** The frames of a connection that said `hello`. Those that ask the store do not hold up the next frame. */
 function answer(parts: DispatchParts, connection: Connection, frame: OtherFrame, follower: Follower): Promise<void> | undefined {
-  const { hub, following } = parts;
+  const { following } = parts;
   switch (frame.type) {
     case 'resume':
-      for (const place of frame.data.sessions) {
-        if (follower.resume(place, frame.requestId)) hub.follow(connection, place.sessionId);
-      }
+      for (const place of frame.data.sessions) follower.resume(place, frame.requestId);
       return undefined;
     case 'unfollow':
-      for (const sessionId of frame.data.sessions) {
-        follower.unfollow(sessionId);
-        hub.unfollow(connection, sessionId);
-      }
+      for (const sessionId of frame.data.sessions) follower.unfollow(sessionId);
       return undefined;
     case 'ping':
       void told(parts, connection, frame, pong(parts, connection, frame, follower));
@@ -90,9 +85,10 @@ function sendMessage(parts: DispatchParts, connection: Connection, frame: SendMe
 }
 
 function hello(parts: DispatchParts, connection: Connection, requestId: string | number | undefined): void {
-  const { following, frames, clock, onError } = parts;
+  const { following, hub, frames, clock, onError } = parts;
   connection.follower ??= new Follower({
     connection,
+    hub,
     following,
     frames,
     onError: (error) => onError(error, connection),

@@ -3,6 +3,7 @@ import type { Following } from '../domain/following.ts';
 import type { LogPlace } from '../domain/ports.ts';
 import type { Connection } from './connection.ts';
 import type { FrameWriter } from './frames.ts';
+import type { Hub } from './hub.ts';
 
 /** One session being caught up with: what happens live meanwhile is kept until the log has been read. */
 interface CatchUp {
@@ -13,6 +14,7 @@ interface CatchUp {
 
 export interface FollowerParts {
   readonly connection: Connection;
+  readonly hub: Pick<Hub, 'follow' | 'unfollow'>;
   readonly following: Following;
   readonly frames: FrameWriter;
   readonly onError: (error: unknown) => void;
@@ -38,10 +40,6 @@ export class Follower {
     return this.#sessions;
   }
 
-  follows(sessionId: string): boolean {
-    return this.#sessions.has(sessionId);
-  }
-
   /** Keeps a live frame of a session that is being caught up with. @returns false when it is to be sent at once */
   keep(sessionId: string, seq: number, text: string): boolean {
     const catchUp = this.#catchUps.get(sessionId);
@@ -52,27 +50,28 @@ export class Follower {
   }
 
   /**
-   * Begins to follow a session from a place on. What cannot be followed is answered with an `error`.
-   * @returns whether it is followed, from this moment on
+   * Begins to follow a session from a place on, from this moment. What may not be followed is answered with an `error`:
+   * until the store has said who may, nothing of the session is sent.
    */
-  resume(place: LogPlace, requestId: string | number | undefined): boolean {
+  resume(place: LogPlace, requestId: string | number | undefined): void {
     const { connection, frames } = this.#parts;
     const { sessionId } = place;
     if (!this.#sessions.has(sessionId) && this.#sessions.size >= SESSIONS) {
       const error = invalid('data.sessions', `cannot follow more than ${SESSIONS} sessions`, `最多同时关注 ${SESSIONS} 个会话`);
       connection.send(frames.error(errorBody(error, connection.language), { sessionId, ...(requestId === undefined ? {} : { requestId }) }));
-      return false;
+      return;
     }
     const catchUp: CatchUp = { live: [], overrun: false };
     this.#sessions.add(sessionId);
     this.#catchUps.set(sessionId, catchUp);
+    this.#parts.hub.follow(connection, sessionId);
     void this.#catchUp(catchUp, place, requestId);
-    return true;
   }
 
   unfollow(sessionId: string): void {
     this.#sessions.delete(sessionId);
     this.#catchUps.delete(sessionId);
+    this.#parts.hub.unfollow(this.#parts.connection, sessionId);
   }
 
   async #catchUp(catchUp: CatchUp, place: LogPlace, requestId: string | number | undefined): Promise<void> {

@@ -68,7 +68,8 @@ export class BorrowedPool implements ConnectionSource {
   /** @throws TypeError when it is no pool of mysql2, or one that cannot be shared */
   constructor(pool: MysqlPool) {
     const core = ((pool as { pool?: MysqlPool }).pool ?? pool) as unknown as CorePool;
-    if (typeof core?.getConnection !== 'function') throw new TypeError('database is neither a URL nor a pool of mysql2');
+    if (typeof core?.getConnection !== 'function')
+      throw new TypeError('database is neither a URL nor a pool of mysql2');
     if (typeof core.config?.connectionConfig?.queryFormat === 'function') {
       throw new TypeError('a pool with a queryFormat of its own cannot be shared: statements would be rewritten');
     }
@@ -140,14 +141,18 @@ async function checkCharacterSet(connection: PoolConnection): Promise<void> {
     'SELECT @@character_set_client AS client, @@character_set_results AS results, DATABASE() AS name',
   )) as { client: string; results: string; name: string | null }[];
   if (found?.client !== 'utf8mb4' || found.results !== 'utf8mb4') {
-    throw new Error(`the pool's character set is ${found?.client}, must be utf8mb4 (charset: 'utf8mb4'): emoji would be lost`);
+    throw new Error(
+      `the pool's character set is ${found?.client}, must be utf8mb4 (charset: 'utf8mb4'): emoji would be lost`,
+    );
   }
   if (found.name === null) throw new Error('the pool names no database');
 }
 
 function ask(connection: PoolConnection, sql: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    connection.query({ ...ROWS, sql, timeout: WAIT_MS } as QueryOptions, (error, result) => (error ? reject(error) : resolve(result)));
+    connection.query({ ...ROWS, sql, timeout: WAIT_MS } as QueryOptions, (error, result) =>
+      error ? reject(error) : resolve(result),
+    );
   });
 }
 

@@ -205,21 +205,39 @@ async function number(run: Run): Promise<void> {
 
 /** `updated_at` is set to itself, here and below, or the database would touch it. */
 async function summarise(run: Run): Promise<void> {
+  await run('DROP TABLE IF EXISTS chat_adoption_sessions');
   await run(
-    `UPDATE chat_sessions s JOIN (
-       SELECT a.session_id, COUNT(*) AS messages, MAX(a.created_at) AS newest, MIN(u.asked) AS asked,
-         MIN(CASE WHEN a.sender_type = 'admin' AND a.created_at >= u.asked THEN a.created_at END) AS answered
-       FROM chat_adoption a LEFT JOIN (
-         SELECT session_id, MIN(created_at) AS asked FROM chat_adoption WHERE sender_type = 'user' GROUP BY session_id
-       ) u ON u.session_id = a.session_id
-       GROUP BY a.session_id
-     ) m ON m.session_id = s.session_id
-     JOIN chat_adoption newest ON newest.session_id = m.session_id AND newest.seq = m.messages
-     SET s.message_count = m.messages, s.last_seq = m.messages, s.last_message_id = newest.message_id,
-       s.last_message_time = COALESCE(s.last_message_time, m.newest),
-       s.first_user_message_at = m.asked, s.first_reply_at = m.answered, s.updated_at = s.updated_at
+    `CREATE TABLE chat_adoption_sessions (
+      session_id VARCHAR(100) NOT NULL PRIMARY KEY,
+      messages INT NOT NULL,
+      newest TIMESTAMP(3) NULL,
+      asked TIMESTAMP(3) NULL,
+      answered TIMESTAMP(3) NULL
+    ) ENGINE=InnoDB DEFAULT ${TEXT}`,
+  );
+  await run(
+    `INSERT INTO chat_adoption_sessions (session_id, messages, newest, asked)
+     SELECT session_id, COUNT(*), MAX(created_at), MIN(CASE WHEN sender_type = 'user' THEN created_at END)
+     FROM chat_adoption GROUP BY session_id`,
+  );
+  await run(
+    `INSERT INTO chat_adoption_sessions (session_id, messages, answered)
+     SELECT a.session_id, 0, MIN(l.created_at) FROM chat_adoption_sessions a
+     STRAIGHT_JOIN chat_adoption l ON l.session_id = a.session_id AND l.sender_type = 'admin' AND l.created_at >= a.asked
+     GROUP BY a.session_id
+     ON DUPLICATE KEY UPDATE answered = VALUES(answered)`,
+  );
+  // Tables without statistics: in this order each row is found by its primary key, whatever the optimiser thinks.
+  await run(
+    `UPDATE chat_adoption_sessions a
+     STRAIGHT_JOIN chat_sessions s ON s.session_id = a.session_id
+     STRAIGHT_JOIN chat_adoption l ON l.session_id = a.session_id AND l.seq = a.messages
+     SET s.message_count = a.messages, s.last_seq = a.messages, s.last_message_id = l.message_id,
+       s.last_message_time = COALESCE(s.last_message_time, a.newest),
+       s.first_user_message_at = a.asked, s.first_reply_at = a.answered, s.updated_at = s.updated_at
      WHERE s.last_seq = 0`,
   );
+  await run('DROP TABLE chat_adoption_sessions');
   await run('UPDATE chat_sessions SET message_count = 0, updated_at = updated_at WHERE last_seq = 0 AND message_count <> 0');
 }
 

@@ -104,7 +104,7 @@ async function alone<T>(pool: ConnectionSource, work: (run: Run) => Promise<T>):
   try {
     const run: Run = async (sql, values = []) => (await query(connection, sql, values, null)) as Row[];
     // Names of locks are the whole server's.
-    const [lock] = await run(`SELECT GET_LOCK(CONCAT('switchboard.', MD5(DATABASE())), ${MIGRATION_WAIT_S}) AS taken`);
+    const [lock] = await run(`SELECT GET_LOCK(CONCAT('switchboard.', LEFT(SHA2(DATABASE(), 256), 40)), ${MIGRATION_WAIT_S}) AS taken`);
     if (lock?.['taken'] !== 1) throw new Error(`another process has been migrating this database for ${MIGRATION_WAIT_S} s`);
     return await work(run);
   } finally {

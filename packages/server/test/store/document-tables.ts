@@ -42,13 +42,13 @@ export async function fillOldTables(database: Database, sessions: number): Promi
   await database.script(`
     SET SESSION time_zone = '+00:00', SESSION unique_checks = 0, SESSION foreign_key_checks = 0;
     INSERT INTO chat_sessions (session_id, user_id, admin_id, status, created_at, updated_at, last_message_time, message_count)
-    SELECT CONCAT('session_', MD5(n)), n % 70000 + 1, IF(n % 3 = 0, NULL, n % 40 + 1), ELT(n % 3 + 1, 'waiting', 'active', 'closed'),
+    SELECT CONCAT('session_', LEFT(SHA2(n, 256), 32)), n % 70000 + 1, IF(n % 3 = 0, NULL, n % 40 + 1), ELT(n % 3 + 1, 'waiting', 'active', 'closed'),
       '2024-01-01' + INTERVAL n * 97 SECOND, '2024-01-02' + INTERVAL n * 97 SECOND, '2024-01-01' + INTERVAL n * 97 + 4 SECOND, 5
-    FROM ${numbers} WHERE n < ${sessions} ORDER BY MD5(n);
+    FROM ${numbers} WHERE n < ${sessions} ORDER BY LEFT(SHA2(n, 256), 32);
     INSERT INTO chat_messages (message_id, session_id, sender_id, sender_type, content, message_type, status, created_at, attachments)
-    SELECT CONCAT('msg_', MD5(n * 5 + k.d)), CONCAT('session_', MD5(n)), IF(k.d = 3, n % 40 + 1, n % 70000 + 1), IF(k.d = 3, 'admin', 'user'),
+    SELECT CONCAT('msg_', LEFT(SHA2(n * 5 + k.d, 256), 32)), CONCAT('session_', LEFT(SHA2(n, 256), 32)), IF(k.d = 3, n % 40 + 1, n % 70000 + 1), IF(k.d = 3, 'admin', 'user'),
       CONCAT('第 ', n, ' 位客户的第 ', k.d, ' 条消息 😀 ', REPEAT('您好，请问我的订单什么时候发货？', k.d)), 'text', 'sent',
       '2024-01-01' + INTERVAL n * 97 + FLOOR(k.d / 2) * 2 SECOND, IF(k.d = 4, '[{"url":"https://a.example/1.png","name":"图"}]', NULL)
-    FROM ${numbers}, (SELECT d FROM ${digits} t WHERE d < 5) k WHERE n < ${sessions} ORDER BY MD5(n * 5 + k.d);
+    FROM ${numbers}, (SELECT d FROM ${digits} t WHERE d < 5) k WHERE n < ${sessions} ORDER BY LEFT(SHA2(n * 5 + k.d, 256), 32);
   `);
 }

@@ -22,6 +22,8 @@ export interface Bench {
   dialect(): Promise<Dialect>;
   /** A migrated store on the current database. */
   store(capacity?: number): Promise<SqlStore>;
+  /** Two nodes; on SQLite, which is for one process and one connection in it, the same store twice. */
+  nodes(capacity?: number): Promise<readonly [SqlStore, SqlStore]>;
   /** Reads past the store. */
   rows(sql: string, values?: readonly Value[]): Promise<Row[]>;
 }
@@ -74,6 +76,12 @@ export function onEveryStore(title: string, suite: (bench: Bench) => void): void
 
 function bench(name: string, dialect: () => Promise<Dialect>, opened: { close(): Promise<void> }[], fresh: () => Promise<void>): Bench {
   let reader: Dialect | undefined;
+  const open = async (capacity = 10): Promise<SqlStore> => {
+    const store = new SqlStore({ dialect: await dialect(), capacity });
+    opened.push(store);
+    await store.migrate();
+    return store;
+  };
   return {
     name,
     async fresh() {
@@ -81,11 +89,10 @@ function bench(name: string, dialect: () => Promise<Dialect>, opened: { close():
       await fresh();
     },
     dialect,
-    async store(capacity = 10) {
-      const store = new SqlStore({ dialect: await dialect(), capacity });
-      opened.push(store);
-      await store.migrate();
-      return store;
+    store: open,
+    async nodes(capacity) {
+      const first = await open(capacity);
+      return [first, name === 'sqlite' ? first : await open(capacity)];
     },
     async rows(sql, values = []) {
       if (!reader) {

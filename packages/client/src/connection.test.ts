@@ -1,0 +1,355 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  AUTH_MS,
+  BACKOFF_CAP_MS,
+  type ConnectionEffect,
+  type ConnectionInput,
+  type ConnectionState,
+  DIAL_MS,
+  FLOOD_MS,
+  GREET_MS,
+  idle,
+  LATE_MS,
+  PING_MS,
+  PROBE_MS,
+  SILENCE_MS,
+  STABLE_MS,
+  step,
+} from './connection.ts';
+
+/** Drives the machine by hand: a clock that stands still unless it is moved, and chance that is set. */
+class Drive {
+  now = 1_000_000;
+  random = 0.5;
+  state: ConnectionState = idle;
+  effects: ConnectionEffect[] = [];
+
+  feed(input: ConnectionInput): this {
+    const next = step(this.state, input, { now: this.now, random: () => this.random });
+    this.state = next.state;
+    this.effects = [...next.effects];
+    return this;
+  }
+
+  token(token: string | null = 'T1'): this {
+    return this.feed({ type: 'token', attempt: this.state.attempt, token });
+  }
+
+  frame(type: 'welcome' | 'heard' | 'expiring' | 'draining' = 'heard', reconnectInMs = 0): this {
+    return this.feed({ type, attempt: this.state.attempt, reconnectInMs });
+  }
+
+  closed(code = 1006): this {
+    return this.feed({ type: 'closed', attempt: this.state.attempt, code });
+  }
+
+  /** Up to the next wake, and through it. */
+  wake(lateMs = 0): this {
+    this.now = this.state.wakeAt + lateMs;
+    return this.feed({ type: 'woke' });
+  }
+
+  online(token = 'T1'): this {
+    this.feed({ type: 'connect' }).token(token).feed({ type: 'opened', attempt: this.state.attempt });
+    return this.frame('welcome');
+  }
+
+  get waitMs(): number {
+    return this.state.wakeAt - this.now;
+  }
+}
+
+describe('a connection comes up', () => {
+  test('asks for a token, dials with it, says hello, and is online when it is welcomed', () => {
+    const drive = new Drive().feed({ type: 'connect' });
+    expect([drive.state.phase, drive.effects]).toEqual(['connecting', ['authorize']]);
+    drive.token('T1');
+    expect([drive.state.phase, drive.state.token, drive.effects]).toEqual(['connecting', 'T1', ['dial']]);
+    drive.feed({ type: 'opened', attempt: drive.state.attempt });
+    expect([drive.state.phase, drive.effects]).toEqual(['greeting', ['hello']]);
+    drive.frame('heard');
+    expect(drive.state.phase).toBe('greeting');
+    drive.frame('welcome');
+    expect([drive.state.phase, drive.effects]).toEqual(['online', []]);
+  });
+
+  test.for([
+    { name: 'a token', upTo: (drive: Drive) => drive, ms: AUTH_MS },
+    { name: 'a socket', upTo: (drive: Drive) => drive.token(), ms: DIAL_MS },
+    {
+      name: 'a welcome',
+      upTo: (drive: Drive) => drive.token().feed({ type: 'opened', attempt: drive.state.attempt }),
+      ms: GREET_MS,
+    },
+  ])('gives up on $name that does not come in time', ({ upTo, ms }) => {
+    const drive = upTo(new Drive().feed({ type: 'connect' }));
+    expect(drive.waitMs).toBe(ms);
+    drive.wake();
+    expect([drive.state.phase, drive.effects]).toEqual(['waiting', ['hang_up']]);
+  });
+
+  test('asks for a token anew on every try', () => {
+    const drive = new Drive().feed({ type: 'connect' }).token('T1').closed(1006).wake();
+    expect([drive.state.phase, drive.state.token, drive.effects]).toEqual(['connecting', null, ['authorize']]);
+  });
+
+  test('waits when there is no token', () => {
+    const drive = new Drive().feed({ type: 'connect' }).token(null);
+    expect(drive.state.phase).toBe('waiting');
+  });
+});
+
+describe('waiting', () => {
+  test('has full jitter below a bound that doubles from 1 s to 30 s', () => {
+    const bounds: number[] = [];
+    const drive = new Drive().feed({ type: 'connect' });
+    drive.random = 1 - Number.EPSILON;
+    for (let i = 0; i < 8; i += 1) {
+      drive.token().closed();
+      bounds.push(Math.round(drive.waitMs));
+      drive.wake();
+    }
+    expect(bounds).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+    drive.random = 0;
+    expect(drive.token().closed().waitMs).toBe(0);
+  });
+
+  test.for([
+    { heldMs: STABLE_MS - 1, failures: 3 },
+    { heldMs: STABLE_MS, failures: 1 },
+  ])('after a connection that held for $heldMs ms counts $failures failures', ({ heldMs, failures }) => {
+    const drive = new Drive().feed({ type: 'connect' }).token().closed().wake().token().closed().wake().token();
+    drive.feed({ type: 'opened', attempt: drive.state.attempt }).frame('welcome');
+    drive.now += heldMs;
+    expect(drive.frame().closed().state.failures).toBe(failures);
+  });
+
+  test('takes the advice of a server that ends', () => {
+    const drive = new Drive().online();
+    drive.now += STABLE_MS;
+    drive.random = 0;
+    drive.frame('draining', 7_000).closed(1012);
+    expect(drive.waitMs).toBe(7_000);
+    // Nothing shortens it.
+    drive.feed({ type: 'online' }).feed({ type: 'connect' });
+    expect(drive.waitMs).toBe(7_000);
+  });
+
+  test('after a flood lasts a minute at least', () => {
+    const drive = new Drive().online().closed(4029);
+    expect(drive.waitMs).toBeGreaterThanOrEqual(FLOOD_MS);
+    expect(drive.feed({ type: 'online' }).waitMs).toBeGreaterThanOrEqual(FLOOD_MS);
+  });
+
+  test('is short once the network is back', () => {
+    const drive = new Drive().online().feed({ type: 'offline' }).closed();
+    expect(drive.waitMs).toBe(BACKOFF_CAP_MS);
+    expect(drive.feed({ type: 'online' }).waitMs).toBe(500);
+  });
+});
+
+describe('a token', () => {
+  test('that the server refused is not shown again', () => {
+    const drive = new Drive().online('T1').closed(4001);
+    expect([drive.state.phase, drive.effects]).toEqual(['waiting', ['unauthorized', 'hang_up']]);
+    drive.wake().token('T1');
+    expect([drive.state.phase, drive.effects]).toEqual(['waiting', ['hang_up']]);
+    drive.wake().token('T2');
+    expect([drive.state.phase, drive.effects]).toEqual(['connecting', ['dial']]);
+  });
+
+  test('is refreshed on the open connection, once in a while', () => {
+    const drive = new Drive().online('T1').frame('expiring');
+    expect(drive.effects).toEqual(['authorize']);
+    expect(drive.frame('expiring').effects).toEqual([]);
+    drive.token('T2');
+    expect([drive.state.phase, drive.state.token, drive.effects]).toEqual(['online', 'T2', ['refresh']]);
+    drive.now += 20_000;
+    expect(drive.frame('expiring').effects).toEqual(['authorize']);
+    expect(drive.token('T2').effects).toEqual([]);
+    expect(drive.token(null).state.phase).toBe('online');
+  });
+});
+
+describe('a connection is watched', () => {
+  test('pings every 25 s, and is given up after 35 s of silence', () => {
+    const drive = new Drive().online();
+    const start = drive.now;
+    drive.wake();
+    expect([drive.now - start, drive.effects]).toEqual([PING_MS, ['ping']]);
+    drive.wake();
+    expect([drive.now - start, drive.state.phase]).toEqual([SILENCE_MS, 'waiting']);
+  });
+
+  test('lives as long as anything is heard', () => {
+    const drive = new Drive().online();
+    for (let i = 0; i < 20; i += 1) {
+      drive.wake();
+      expect(drive.state.phase).toBe('online');
+      drive.frame();
+    }
+  });
+
+  test('is asked first when we slept', () => {
+    const drive = new Drive().online().wake();
+    drive.now += 3_600_000;
+    drive.feed({ type: 'woke' });
+    expect([drive.state.phase, drive.effects, drive.waitMs]).toEqual(['online', ['ping'], PROBE_MS]);
+    expect(drive.wake().state.phase).toBe('waiting');
+  });
+
+  test('is asked when the network came back, with little patience, but no more each time', () => {
+    const drive = new Drive().online();
+    expect(drive.feed({ type: 'online' }).effects).toEqual(['ping']);
+    expect(drive.waitMs).toBe(PROBE_MS);
+    drive.now += 6_000;
+    expect(drive.feed({ type: 'online' }).waitMs).toBe(PROBE_MS - 6_000);
+    drive.frame();
+    expect(drive.waitMs).toBeGreaterThan(PROBE_MS);
+  });
+});
+
+describe('the end', () => {
+  test('is for good when it is asked for, until it is asked otherwise', () => {
+    const drive = new Drive().online().feed({ type: 'close' });
+    expect([drive.state.phase, drive.state.wakeAt, drive.effects]).toEqual(['stopped', Infinity, ['hang_up']]);
+    expect(drive.feed({ type: 'online' }).feed({ type: 'woke' }).state.phase).toBe('stopped');
+    expect(drive.feed({ type: 'connect' }).effects).toEqual(['authorize']);
+  });
+
+  test('is for good when the server forbids to come back', () => {
+    const drive = new Drive().online().closed(4003);
+    expect([drive.state.phase, drive.state.closeCode]).toEqual(['stopped', 4003]);
+  });
+});
+
+/** What may happen at any moment, with small numbers so that things coincide. */
+const happening = fc.oneof(
+  fc.constantFrom('connect', 'close', 'online', 'offline').map((type) => ({ type }) as const),
+  fc.record({ type: fc.constant('token' as const), back: fc.nat(2), token: fc.constantFrom(null, 'A', 'B') }),
+  fc.record({ type: fc.constantFrom('opened', 'welcome', 'heard', 'expiring'), back: fc.nat(2) }),
+  fc.record({ type: fc.constant('draining' as const), back: fc.nat(2), reconnectInMs: fc.nat(20_000) }),
+  fc.record({
+    type: fc.constant('closed' as const),
+    back: fc.nat(2),
+    code: fc.constantFrom(1000, 1006, 1012, 4001, 4003, 4008, 4029),
+  }),
+  fc.record({ type: fc.constant('pass' as const), ms: fc.nat(40_000) }),
+);
+
+/** A world beside the machine that keeps to the rules: one socket, tokens by number, a timer that fires on time. */
+class World {
+  readonly drive = new Drive();
+  /** Try number of the open or opening socket. */
+  socket: number | null = null;
+  heardAt = 0;
+  greeted = false;
+  refused: string | null = null;
+
+  do(input: ConnectionInput): void {
+    const { drive } = this;
+    const before = drive.state;
+    drive.feed(input);
+    const { state, effects } = drive;
+    for (const effect of effects) {
+      if (effect === 'dial') {
+        expect(this.socket, 'a second socket').toBeNull();
+        expect(state.token).not.toBeNull();
+        expect(state.token, 'a token that was refused').not.toBe(this.refused);
+        this.socket = state.attempt;
+        this.heardAt = drive.now;
+      } else if (effect === 'hang_up') this.socket = null;
+      else if (effect === 'unauthorized') this.refused = before.token;
+      else if (effect !== 'authorize') expect(this.socket, `${effect} without a socket`).not.toBeNull();
+    }
+    if (input.type === 'closed' && input.attempt === before.attempt) expect(this.socket).toBeNull();
+    this.check();
+  }
+
+  check(): void {
+    const { state, now } = this.drive;
+    const connected = state.phase === 'greeting' || state.phase === 'online';
+    if (connected) expect(this.socket).not.toBeNull();
+    if (state.phase === 'waiting' || state.phase === 'stopped') expect(this.socket).toBeNull();
+    expect(state.wakeAt === Infinity).toBe(state.phase === 'idle' || state.phase === 'stopped');
+    if (state.phase === 'waiting') {
+      expect(state.wakeAt).toBeGreaterThanOrEqual(Math.min(now, state.notBefore));
+      expect(state.wakeAt - Math.max(now, state.notBefore)).toBeLessThanOrEqual(BACKOFF_CAP_MS);
+    }
+    if (state.phase === 'online') {
+      expect(now - this.heardAt, 'silence').toBeLessThan(SILENCE_MS + LATE_MS);
+      expect(state.wakeAt - now).toBeLessThanOrEqual(PING_MS);
+    }
+  }
+
+  /** Lets time go by, and wakes the machine whenever it asked for that. */
+  pass(ms: number): void {
+    const until = this.drive.now + ms;
+    while (this.drive.state.wakeAt <= until) {
+      this.drive.now = Math.max(this.drive.now, this.drive.state.wakeAt);
+      this.do({ type: 'woke' });
+    }
+    this.drive.now = until;
+  }
+}
+
+test('whatever happens, there is one socket at most, no spent token, no silence for long, and always a way on', () => {
+  fc.assert(
+    fc.property(fc.array(happening, { maxLength: 60 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (events, random) => {
+      const world = new World();
+      world.drive.random = random;
+      world.do({ type: 'connect' });
+      for (const event of events) {
+        const { attempt } = world.drive.state;
+        if (event.type === 'pass') world.pass(event.ms);
+        else if ('back' in event) {
+          // What comes from a socket comes only while there is one; of tokens and old sockets anything may come late.
+          const current = event.back === 0;
+          const real = event.type === 'token' || world.socket === attempt;
+          if (current && !real) continue;
+          if (current && event.type === 'opened' && world.drive.state.phase !== 'connecting') continue;
+          if (current && event.type !== 'token' && event.type !== 'closed') world.heardAt = world.drive.now;
+          if (current && event.type === 'closed') world.socket = null;
+          const { back, ...input } = event;
+          world.do({ reconnectInMs: 0, ...input, attempt: attempt - back } as ConnectionInput);
+        } else world.do(event);
+      }
+      // From wherever that led, a world in which everything works leads to a connection.
+      if (world.drive.state.phase === 'stopped') world.do({ type: 'connect' });
+      for (let tries = 0; world.drive.state.phase !== 'online' && tries < 10; tries += 1) {
+        if (world.drive.state.phase === 'waiting') world.pass(Math.max(0, world.drive.waitMs));
+        const attempt = (): number => world.drive.state.attempt;
+        if (world.drive.state.token === null) world.do({ type: 'token', attempt: attempt(), token: 'fresh' });
+        if (world.drive.state.phase === 'connecting') world.do({ type: 'opened', attempt: attempt() });
+        world.heardAt = world.drive.now;
+        world.do({ type: 'welcome', attempt: attempt(), reconnectInMs: 0 });
+      }
+      expect(world.drive.state.phase).toBe('online');
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('a server that falls silent is noticed within 35 s of its last word, though pings go out', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 30_000 }), { maxLength: 20 }), (gaps) => {
+      const world = new World();
+      world.do({ type: 'connect' });
+      world.do({ type: 'token', attempt: world.drive.state.attempt, token: 'A' });
+      world.do({ type: 'opened', attempt: world.drive.state.attempt });
+      world.heardAt = world.drive.now;
+      world.do({ type: 'welcome', attempt: world.drive.state.attempt, reconnectInMs: 0 });
+      for (const gap of gaps) {
+        world.pass(gap);
+        world.heardAt = world.drive.now;
+        world.do({ type: 'heard', attempt: world.drive.state.attempt, reconnectInMs: 0 });
+      }
+      expect(world.drive.state.phase).toBe('online');
+      world.pass(SILENCE_MS - 1);
+      expect(world.drive.state.phase).toBe('online');
+      world.pass(1);
+      expect(world.drive.state.phase).not.toBe('online');
+    }),
+  );
+});
