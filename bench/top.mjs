@@ -1,10 +1,17 @@
-/** Prints where a V8 CPU profile's time went, by function: `node bench/top.mjs file.cpuprofile [rows]`. */
+/**
+ * Prints where a V8 CPU profile's time went, by function: `node bench/top.mjs file.cpuprofile [rows] [skip]`, without the
+ * first `skip` seconds (3 unless told), in which a server starts and warms up.
+ */
 import { readFileSync } from 'node:fs';
 
-const [file = '', rows = '40'] = process.argv.slice(2);
+const [file = '', rows = '40', skip = '3'] = process.argv.slice(2);
 const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(file, 'utf8'));
 const self = new Map();
-for (const [i, id] of samples.entries()) self.set(id, (self.get(id) ?? 0) + (timeDeltas[i] ?? 0));
+let elapsed = 0;
+for (const [i, id] of samples.entries()) {
+  elapsed += timeDeltas[i] ?? 0;
+  if (elapsed > Number(skip) * 1e6) self.set(id, (self.get(id) ?? 0) + (timeDeltas[i] ?? 0));
+}
 const byId = new Map(nodes.map((node) => [node.id, node]));
 const total = new Map();
 function sum(node, above) {

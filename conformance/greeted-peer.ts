@@ -119,6 +119,6 @@ export class GreetedPeer {
       faults.push(`frame ${text}: ${(error as Error).message}`);
     }
     this.frames.push(frame);
-    for (const look of [...this.#looks]) look();
+    for (const look of this.#looks) look();
   }
 }

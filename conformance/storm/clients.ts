@@ -114,7 +114,13 @@ export class Sender extends Client {
     }
     if (type !== 'message_ack') return;
     const { sessionId } = this;
-    this.#history.add({ what: 'acked', sessionId, clientMessageId: id, messageId: data['messageId'] as string, seq: data['seq'] as number });
+    this.#history.add({
+      what: 'acked',
+      sessionId,
+      clientMessageId: id,
+      messageId: data['messageId'] as string,
+      seq: data['seq'] as number,
+    });
     this.ackedAt = Date.now();
     if (this.#pending.delete(id)) this.acked++;
     this.#fill();
@@ -153,8 +159,12 @@ export class Watcher extends Client {
     const message = data['message'] as { messageId: string; seq: number } | undefined;
     const seq = message?.seq ?? (data['seq'] as number);
     this.#history.add({
-      what: 'seen', observer: this.#name, connection: this.connection,
-      sessionId: data['sessionId'] as string, seq, messageId: message?.messageId ?? null,
+      what: 'seen',
+      observer: this.#name,
+      connection: this.connection,
+      sessionId: data['sessionId'] as string,
+      seq,
+      messageId: message?.messageId ?? null,
     });
   }
 }
@@ -184,14 +194,18 @@ export class Follower extends Client {
 
   resume(sessions: readonly string[]): void {
     for (let i = 0; i < sessions.length; i += 200) {
-      const part = sessions.slice(i, i + 200).map((sessionId) => ({ sessionId, afterSeq: this.heads.get(sessionId) ?? 0 }));
+      const part = sessions
+        .slice(i, i + 200)
+        .map((sessionId) => ({ sessionId, afterSeq: this.heads.get(sessionId) ?? 0 }));
       this.frame({ type: 'resume', data: { sessions: part } });
     }
   }
 
   protected received({ type, data }: Frame): void {
     const sessionId = data['sessionId'] as string;
-    if (type === 'session_events') for (const event of data['events'] as LogEvent[]) this.#apply(sessionId, event.seq, event.message?.messageId ?? null);
+    if (type === 'session_events')
+      for (const event of data['events'] as LogEvent[])
+        this.#apply(sessionId, event.seq, event.message?.messageId ?? null);
     if (type === 'session_event') {
       const event = data['event'] as LogEvent;
       this.#apply(sessionId, event.seq, event.message?.messageId ?? null);
@@ -228,7 +242,14 @@ export class Follower extends Client {
       head++;
       early.delete(head);
       this.heads.set(sessionId, head);
-      this.#history.add({ what: 'seen', observer: this.#name, connection: this.connection, sessionId, seq: head, messageId: next ?? null });
+      this.#history.add({
+        what: 'seen',
+        observer: this.#name,
+        connection: this.connection,
+        sessionId,
+        seq: head,
+        messageId: next ?? null,
+      });
     }
   }
 }

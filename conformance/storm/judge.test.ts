@@ -3,15 +3,37 @@ import { History, type Line } from './history.ts';
 import { faultless, judge, type Verdict } from './judge.ts';
 
 const sent = (id: string): Line => ({ what: 'sent', sessionId: 's', clientMessageId: id, content: `text ${id}` });
-const acked = (id: string, seq: number, messageId = `m-${id}`): Line => ({ what: 'acked', sessionId: 's', clientMessageId: id, messageId, seq });
+const acked = (id: string, seq: number, messageId = `m-${id}`): Line => ({
+  what: 'acked',
+  sessionId: 's',
+  clientMessageId: id,
+  messageId,
+  seq,
+});
 const stored = (id: string, seq: number, messageId = `m-${id}`, content = `text ${id}`): Line => ({
-  what: 'stored', sessionId: 's', seq, messageId, clientMessageId: id, content,
+  what: 'stored',
+  sessionId: 's',
+  seq,
+  messageId,
+  clientMessageId: id,
+  content,
 });
 const seen = (id: string | null, seq: number, observer = 'admin', connection = 1): Line => ({
-  what: 'seen', observer, connection, sessionId: 's', seq, messageId: id === null ? null : `m-${id}`,
+  what: 'seen',
+  observer,
+  connection,
+  sessionId: 's',
+  seq,
+  messageId: id === null ? null : `m-${id}`,
 });
 const head = (seq: number): Line => ({ what: 'head', sessionId: 's', seq });
-const receipt = (upToSeq: number): Line => ({ what: 'receipt', sessionId: 's', reader: 'admin 7', kind: 'read', upToSeq });
+const receipt = (upToSeq: number): Line => ({
+  what: 'receipt',
+  sessionId: 's',
+  reader: 'admin 7',
+  kind: 'read',
+  upToSeq,
+});
 
 function verdictOf(lines: Line[]): Verdict {
   const history = new History();
@@ -19,7 +41,20 @@ function verdictOf(lines: Line[]): Verdict {
   return judge(history, { complete: ['admin'] });
 }
 
-const good = [sent('a'), sent('b'), acked('a', 1), acked('b', 3), seen('a', 1), seen(null, 2), seen('b', 3), stored('a', 1), stored('b', 3), head(3), receipt(1), receipt(3)];
+const good = [
+  sent('a'),
+  sent('b'),
+  acked('a', 1),
+  acked('b', 3),
+  seen('a', 1),
+  seen(null, 2),
+  seen('b', 3),
+  stored('a', 1),
+  stored('b', 3),
+  head(3),
+  receipt(1),
+  receipt(3),
+];
 
 test('a history without fault is found faultless', () => {
   expect(faultless(verdictOf(good))).toBe(true);
@@ -27,7 +62,11 @@ test('a history without fault is found faultless', () => {
 
 test.each<[string, keyof Verdict, Line[]]>([
   ['acknowledged, not stored', 'lost', [...good, sent('c'), acked('c', 4)]],
-  ['stored with another content', 'lost', [...good.filter((l) => l.what !== 'stored'), stored('a', 1, 'm-a', 'x'), stored('b', 3)]],
+  [
+    'stored with another content',
+    'lost',
+    [...good.filter((l) => l.what !== 'stored'), stored('a', 1, 'm-a', 'x'), stored('b', 3)],
+  ],
   ['acknowledged as two messages', 'doubled', [...good, acked('a', 4, 'm-other'), stored('z', 4, 'm-other')]],
   ['stored twice', 'doubled', [...good, stored('a', 4, 'm-twin')]],
   ['shown twice on one connection', 'doubled', [...good, seen('b', 3)]],

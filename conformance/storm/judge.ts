@@ -40,9 +40,11 @@ function judgeAcks(history: History, { lost, doubled, disordered }: Verdict): vo
     const found = stored.get(ack.messageId);
     if (!found) lost.push(`${key}: acknowledged as ${ack.messageId}, not stored`);
     else if (found.content !== contents.get(key)) lost.push(`${key}: stored with another content`);
-    else if (found.seq !== ack.seq || found.sessionId !== ack.sessionId) disordered.push(`${key}: acknowledged at ${ack.seq}, stored at ${found.seq}`);
+    else if (found.seq !== ack.seq || found.sessionId !== ack.sessionId)
+      disordered.push(`${key}: acknowledged at ${ack.seq}, stored at ${found.seq}`);
     const first = firstAck.get(key);
-    if (first !== undefined && first !== ack.messageId) doubled.push(`${key}: acknowledged as ${first} and as ${ack.messageId}`);
+    if (first !== undefined && first !== ack.messageId)
+      doubled.push(`${key}: acknowledged as ${first} and as ${ack.messageId}`);
     firstAck.set(key, ack.messageId);
   }
   const seen = new Set<string>();
@@ -93,7 +95,8 @@ function judgeCompleteness(history: History, observer: string, { holes, doubled 
     const seqs = bySession.get(sessionId) ?? [];
     const told = new Set(seqs);
     if (told.size !== seqs.length) doubled.push(`${observer} ${sessionId}: ${seqs.length - told.size} shown twice`);
-    for (let seq = 1; seq <= head; seq++) if (!told.has(seq)) holes.push(`${observer} ${sessionId}: #${seq} never shown`);
+    for (let seq = 1; seq <= head; seq++)
+      if (!told.has(seq)) holes.push(`${observer} ${sessionId}: #${seq} never shown`);
   }
 }
 

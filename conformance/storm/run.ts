@@ -18,7 +18,9 @@ const name = positionals[0] ?? '';
 const run = faultRuns[name];
 if (!run || !['sqlite', 'mariadb', 'mysql'].includes(values.store)) {
   const names = Object.entries(faultRuns).map(([n, r]) => `  ${n.padEnd(18)} ${r.what}`);
-  process.stderr.write(`usage: npm run faults -- NAME [--cycles 20] [--store sqlite|mariadb|mysql] [--seed N]\n${names.join('\n')}\n`);
+  process.stderr.write(
+    `usage: npm run faults -- NAME [--cycles 20] [--store sqlite|mariadb|mysql] [--seed N]\n${names.join('\n')}\n`,
+  );
   process.exit(2);
 }
 process.stdout.write(`${name} × ${values.cycles} on ${values.store}, seed ${values.seed}\n`);
@@ -46,5 +48,6 @@ const rows: [string, string | number][] = [
   ['seconds', report.seconds.toFixed(0)],
 ];
 for (const [what, figure] of rows) process.stdout.write(`  ${what.padEnd(26)} ${figure}\n`);
-for (const [kind, list] of Object.entries(verdict)) for (const line of list.slice(0, 10)) process.stdout.write(`  ${kind}: ${line}\n`);
+for (const [kind, list] of Object.entries(verdict))
+  for (const line of list.slice(0, 10)) process.stdout.write(`  ${kind}: ${line}\n`);
 process.exit(faultless(verdict) ? 0 : 1);

@@ -67,7 +67,7 @@ export async function storm(options: StormOptions, fault: Fault): Promise<Report
   } finally {
     for (const client of [...scene.senders, scene.follower, scene.watcher]) client.stop();
     await scene.server.remove();
-    await scene.proxy?.close();
+    scene.proxy?.close();
     await scene.database?.stop();
   }
   return {
@@ -82,7 +82,8 @@ export async function storm(options: StormOptions, fault: Fault): Promise<Report
 
 async function build(options: StormOptions, history: History): Promise<Scene> {
   const { senders: count = 8, window = 8 } = options;
-  const database = options.store === 'sqlite' ? null : await (options.store === 'mysql' ? startMysql() : startMariadb());
+  const database =
+    options.store === 'sqlite' ? null : await (options.store === 'mysql' ? startMysql() : startMariadb());
   const schema = await database?.createDatabase();
   const proxy = schema && options.proxied ? await startTcpProxy({ port: (database as PrivateSqlServer).port }) : null;
   const databaseUrl = schema && (proxy ? proxy.url(schema.tcpUrl) : schema.url);
@@ -96,10 +97,20 @@ async function build(options: StormOptions, history: History): Promise<Scene> {
   const admin = address({ userId: 7, roles: ['admin'] }, '&type=admin');
   const watcher = new Watcher(admin, 'watcher', history).start();
   const sessions = Array.from({ length: count }, (_, i) => `storm-${i}`);
-  const follower = new Follower(address({ userId: 8, roles: ['admin'] }, '&type=admin'), 'follower', sessions, history).start();
+  const follower = new Follower(
+    address({ userId: 8, roles: ['admin'] }, '&type=admin'),
+    'follower',
+    sessions,
+    history,
+  ).start();
   const senders = sessions.map((id, i) => new Sender(address({ userId: 100 + i }), id, window, history).start());
   return {
-    server, database, proxy, senders, follower, watcher,
+    server,
+    database,
+    proxy,
+    senders,
+    follower,
+    watcher,
     random: mulberry32(options.seed),
     async allAcked(timeoutMs = 15_000) {
       const from = Date.now();
@@ -122,7 +133,11 @@ async function settle({ server, senders, follower }: Scene, history: History): P
   const token = server.token({ userId: 9, roles: ['admin'] });
   for (const { sessionId } of senders) {
     const head = await readSession(`${server.url}/admin/chat/sessions/${sessionId}`, token, history);
-    await until(() => (follower.heads.get(sessionId) ?? 0) >= head, 60_000, `the follower has #${head} of ${sessionId}`);
+    await until(
+      () => (follower.heads.get(sessionId) ?? 0) >= head,
+      60_000,
+      `the follower has #${head} of ${sessionId}`,
+    );
   }
 }
 
@@ -131,7 +146,7 @@ async function readSession(url: string, token: string, history: History): Promis
     const answer = await fetch(url + path, { headers: { authorization: `Bearer ${token}` } });
     return ((await answer.json()) as { data: Record<string, never> }).data;
   };
-  for (let after = 0, more = true; more; ) {
+  for (let after = 0, more = true; more;) {
     const { messages, pagination } = (await get(`/messages?afterSeq=${after}&pageSize=100`)) as unknown as {
       messages: { sessionId: string; seq: number; messageId: string; clientMessageId?: string; content: string }[];
       pagination: { hasMore: boolean };

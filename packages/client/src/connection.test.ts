@@ -327,7 +327,7 @@ test('whatever happens, there is one socket at most, no spent token, no silence 
       }
       expect(world.drive.state.phase).toBe('online');
     }),
-    { numRuns: 1_000 },
+    { numRuns: 500 },
   );
 });
 

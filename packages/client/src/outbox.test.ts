@@ -328,7 +328,7 @@ test('whatever is lost or reloaded, each message is stored once, in the order in
       tell(story, deeds);
       expect(story.server.stored).toEqual(story.written);
     }),
-    { numRuns: 1_000 },
+    { numRuns: 300 },
   );
 });
 
@@ -346,6 +346,6 @@ test('whatever is refused besides, each message is stored once, or failed, and w
         expect(story.acked.filter((id) => !stored.includes(id))).toEqual([]);
       },
     ),
-    { numRuns: 1_000 },
+    { numRuns: 300 },
   );
 });

@@ -133,6 +133,7 @@ describe.for([
     const [first, second] = [browser.page(), browser.page()];
     await browser.clock.pass(200);
     first.write('a');
+    await browser.clock.pass(1);
     second.write('b');
     first.vanish();
     await browser.clock.pass(LEASE_MS * 2);

@@ -88,8 +88,10 @@ export function createShelf({ storage, locks, prefix, tab, clock, random, onErro
   }
 
   async function claim(): Promise<readonly Entry[]> {
-    for (let at = 0; at < PLACES && place < 0 && !closed; at++) {
-      const release = await take(at);
+    // One where something was left comes first: it is shown before there is a connection.
+    for (let i = 0; i < PLACES * 2 && place < 0 && !closed; i++) {
+      const at = i % PLACES;
+      const release = (i >= PLACES || read(at)?.entries.length) && (await take(at));
       if (!release) continue;
       place = at;
       giveBack = release;

@@ -1,11 +1,31 @@
 import type Type from 'typebox';
 import {
-  ErrorFrame, MessageAckFrame, NewAdminMessageFrame, NewUserMessageFrame, SendMessageFrame, SessionStatusChangedFrame,
+  ErrorFrame,
+  MessageAckFrame,
+  NewAdminMessageFrame,
+  NewUserMessageFrame,
+  SendMessageFrame,
+  SessionStatusChangedFrame,
 } from './frames.ts';
 import {
-  AuthExpiringFrame, AuthRefreshedFrame, AuthRefreshFrame, DrainingFrame, HeartbeatFrame, HelloFrame, InboxFrame,
-  InboxSnapshotFrame, PingFrame, PongFrame, ReceiptFrame, ReceiptUpdateFrame, ResumedFrame, ResumeFrame,
-  SessionEventFrame, SessionEventsFrame, UnfollowFrame, WelcomeFrame,
+  AuthExpiringFrame,
+  AuthRefreshedFrame,
+  AuthRefreshFrame,
+  DrainingFrame,
+  HeartbeatFrame,
+  HelloFrame,
+  InboxFrame,
+  InboxSnapshotFrame,
+  PingFrame,
+  PongFrame,
+  ReceiptFrame,
+  ReceiptUpdateFrame,
+  ResumedFrame,
+  ResumeFrame,
+  SessionEventFrame,
+  SessionEventsFrame,
+  UnfollowFrame,
+  WelcomeFrame,
 } from './hello-frames.ts';
 
 /** Every frame that a client may send, by its type. */

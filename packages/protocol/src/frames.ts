@@ -1,5 +1,18 @@
 import Type from 'typebox';
-import { AccountId, Attachment, ClientMessageId, MessageId, MessageStatus, MessageType, SenderType, SentMessageType, Seq, SessionId, SessionStatus, Time } from './entities.ts';
+import {
+  AccountId,
+  Attachment,
+  ClientMessageId,
+  MessageId,
+  MessageStatus,
+  MessageType,
+  SenderType,
+  SentMessageType,
+  Seq,
+  SessionId,
+  SessionStatus,
+  Time,
+} from './entities.ts';
 import { limits } from './limits.ts';
 
 /** Schemas of the WebSocket frames. Client frames are checked against theirs; server frames are typed by them. */

@@ -117,12 +117,16 @@ export const ResumedFrame = Type.Object({
     status: Type.Optional(SessionStatus),
     adminId: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
     /** Receipts of both sides so far. */
-    receipts: Type.Optional(Type.Array(Type.Object({
-      readerType: SenderType,
-      readerId: Type.Integer(),
-      deliveredSeq: Type.Integer(),
-      readSeq: Type.Integer(),
-    }))),
+    receipts: Type.Optional(
+      Type.Array(
+        Type.Object({
+          readerType: SenderType,
+          readerId: Type.Integer(),
+          deliveredSeq: Type.Integer(),
+          readSeq: Type.Integer(),
+        }),
+      ),
+    ),
   }),
 });
 

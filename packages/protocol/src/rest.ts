@@ -1,5 +1,16 @@
 import Type from 'typebox';
-import { AccountId, Attachment, ClientMessageId, Message, MessageId, Pagination, SentMessageType, Session, SessionId, Time } from './entities.ts';
+import {
+  AccountId,
+  Attachment,
+  ClientMessageId,
+  Message,
+  MessageId,
+  Pagination,
+  SentMessageType,
+  Session,
+  SessionId,
+  Time,
+} from './entities.ts';
 import { limits } from './limits.ts';
 
 /** Schemas of the REST routes: what comes in and what goes out, one block a route. */

@@ -42,7 +42,11 @@ describe('secrets', () => {
     ['an unencoded password', 'hunt', (log) => log.error(new Error('mysql://root:hunt/er@2"x@db:3306/chat'))],
     ['a child', 'hunter2', (log) => log.child({ db: 'redis://u:hunter2@h' }).warn('x')],
     ['an http address', 'hunter2', (log) => log.warn('GET https://u:hunter2@idp.example/jwks failed')],
-    ['a private key', 'MIIcanary', (log) => log.error('-----BEGIN PRIVATE KEY-----\nMIIcanary\n-----END PRIVATE KEY-----')],
+    [
+      'a private key',
+      'MIIcanary',
+      (log) => log.error('-----BEGIN PRIVATE KEY-----\nMIIcanary\n-----END PRIVATE KEY-----'),
+    ],
   ];
   test.for(cases)('in %s are masked', ([, secret, act]) => {
     const { text, record } = written(act);
@@ -103,7 +107,9 @@ test('silent is silent', () => {
 
 test('without a destination it writes to stdout', () => {
   const script = `import { createLog } from ${JSON.stringify(new URL('log.ts', import.meta.url).href)}; createLog('info').info('hi')`;
-  const { stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    encoding: 'utf8',
+  });
   expect(stderr).toBe('');
   expect(JSON.parse(stdout)).toMatchObject({ msg: 'hi' });
 });

@@ -24,7 +24,10 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/([?&](?:access_)?token=)[^&\s"\\]+/gi, '$1***'],
   [/\b(Bearer(?:,?\s+|,|%20|\+))[\w.~+/=-]{16,}/gi, '$1***'],
   // User and password in a connection string. One that a user forgot to encode may hold / and @: up to the last @.
-  [/\b(mysql|mariadb|rediss?|postgres(?:ql)?|mongodb(?:\+srv)?|amqps?):\/\/(?:[^\s"\\]|\\["\\/]){0,500}@/gi, '$1://***@'],
+  [
+    /\b(mysql|mariadb|rediss?|postgres(?:ql)?|mongodb(?:\+srv)?|amqps?):\/\/(?:[^\s"\\]|\\["\\/]){0,500}@/gi,
+    '$1://***@',
+  ],
   [/(:\/\/)[^\s"\\/?#@]{1,500}@/g, '$1***@'],
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[^"]*/g, '***'],
 ];

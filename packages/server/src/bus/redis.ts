@@ -86,7 +86,10 @@ export class RedisBus implements Bus {
       for (const node of await this.#commands.sMembers(this.#nodesKey)) {
         if (node === this.#nodeId) continue;
         const key = this.#onlineKey(node);
-        const [exists, online] = await Promise.all([this.#commands.exists(key), this.#commands.smIsMember(key, members)]);
+        const [exists, online] = await Promise.all([
+          this.#commands.exists(key),
+          this.#commands.smIsMember(key, members),
+        ]);
         if (exists === 0) await this.#commands.sRem(this.#nodesKey, node);
         for (const [i, id] of userIds.entries()) if (Number(online[i]) === 1) found.add(id);
       }

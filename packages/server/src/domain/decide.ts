@@ -159,7 +159,15 @@ class Draft implements Decision {
       waitingSince: status === 'waiting' ? this.#at : null,
       closedAt: status === 'closed' ? this.#at : null,
     });
-    this.events.push({ kind: 'status', seq: this.session.lastSeq, at: this.#at, by: this.#by, reason, status, adminId });
+    this.events.push({
+      kind: 'status',
+      seq: this.session.lastSeq,
+      at: this.#at,
+      by: this.#by,
+      reason,
+      status,
+      adminId,
+    });
   }
 
   add(command: MessageCommand): void {

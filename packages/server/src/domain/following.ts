@@ -65,11 +65,21 @@ export class Following {
    * The caller says that everything up to a place has been delivered to or read by them. Going back is ignored.
    * @throws ChatError SESSION_NOT_FOUND, FORBIDDEN, or INVALID_PARAMETER for a place that does not exist yet
    */
-  async acknowledge(caller: Caller, kind: 'delivered' | 'read', { sessionId, upToSeq }: { sessionId: string; upToSeq: number }): Promise<void> {
+  async acknowledge(
+    caller: Caller,
+    kind: 'delivered' | 'read',
+    { sessionId, upToSeq }: { sessionId: string; upToSeq: number },
+  ): Promise<void> {
     const { bus, clock } = this.#parts;
     const { type, id } = caller.actor;
     const readSeq = kind === 'read' ? upToSeq : 0;
-    const result = await this.#receipts.ask({ sessionId, readerType: type, readerId: id, deliveredSeq: upToSeq, readSeq });
+    const result = await this.#receipts.ask({
+      sessionId,
+      readerType: type,
+      readerId: id,
+      deliveredSeq: upToSeq,
+      readSeq,
+    });
     if (result.fault !== null) throw receiptError(result.fault);
     if (!result.changed) return;
     bus.publish({

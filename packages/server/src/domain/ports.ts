@@ -10,7 +10,9 @@ export interface Clock {
 }
 
 /** How an appended command ended: in the log, or refused with an error that says why. */
-export type Appended = { readonly outcome: Outcome; readonly error?: never } | { readonly error: unknown; readonly outcome?: never };
+export type Appended =
+  | { readonly outcome: Outcome; readonly error?: never }
+  | { readonly error: unknown; readonly outcome?: never };
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -62,7 +64,11 @@ export interface Store {
   append(command: Command, settle: (appended: Appended) => void): void;
 
   session(sessionId: string): Promise<SessionSummary | null>;
-  sessions(filter: { status: SessionState['status'] | 'all'; page: number; pageSize: number }): Promise<Page<SessionSummary>>;
+  sessions(filter: {
+    status: SessionState['status'] | 'all';
+    page: number;
+    pageSize: number;
+  }): Promise<Page<SessionSummary>>;
   /** Messages of a session, oldest first. `total` is `SessionState.messageCount`, which the caller has. */
   messages(sessionId: string, range: MessageRange): Promise<readonly ChatMessage[]>;
   /** The session's events with `afterSeq < seq`, in order, at most `limit`. */

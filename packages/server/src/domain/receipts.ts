@@ -14,4 +14,9 @@ export interface Receipt {
 /** What became of a receipt: the positions now, or null when they stood there already. */
 export type ReceiptResult =
   | { readonly fault: 'unknown' | 'foreign' | 'beyond' }
-  | { readonly fault: null; readonly userId: number; readonly adminId: number | null; readonly changed: Receipt | null };
+  | {
+      readonly fault: null;
+      readonly userId: number;
+      readonly adminId: number | null;
+      readonly changed: Receipt | null;
+    };

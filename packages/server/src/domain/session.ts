@@ -53,13 +53,7 @@ export interface ChatMessage {
 }
 
 /** Why a status event happened. */
-export type StatusReason =
-  | 'assigned'
-  | 'claimed'
-  | 'transferred'
-  | 'admin_offline'
-  | 'closed'
-  | 'reopened';
+export type StatusReason = 'assigned' | 'claimed' | 'transferred' | 'admin_offline' | 'closed' | 'reopened';
 
 export interface MessageEvent {
   readonly kind: 'message';

@@ -82,7 +82,8 @@ function startOf(zone: string, year: number, month: number, day: number): number
 
 /** A duration for people: `45秒`, `3分钟`, `1小时5分钟`; `45 s`, `3 min`, `1 h 5 min`. Minutes are rounded. */
 export function durationText(seconds: number, language: Language): string {
-  const words = language === 'zh' ? { s: '秒', m: '分钟', h: '小时', gap: '' } : { s: ' s', m: ' min', h: ' h', gap: ' ' };
+  const words =
+    language === 'zh' ? { s: '秒', m: '分钟', h: '小时', gap: '' } : { s: ' s', m: ' min', h: ' h', gap: ' ' };
   if (seconds < 60) return `${Math.round(seconds)}${words.s}`;
   const minutes = Math.round(seconds / 60);
   if (minutes < 60) return `${minutes}${words.m}`;

@@ -90,7 +90,15 @@ export function logEvent(event: SessionEvent): LogEvent {
     case 'message':
       return { kind: 'message', seq, at, message: frameMessage(event.message) };
     case 'status':
-      return { kind: 'status', seq, at, by: event.by, reason: event.reason, status: event.status, adminId: event.adminId };
+      return {
+        kind: 'status',
+        seq,
+        at,
+        by: event.by,
+        reason: event.reason,
+        status: event.status,
+        adminId: event.adminId,
+      };
     case 'rating':
       return { kind: 'rating', seq, at, by: event.by, score: event.score, comment: event.comment };
   }

@@ -70,23 +70,23 @@ export class Party {
     return { sessionId: message.sessionId, messageId, seq, timestamp: iso(createdAt), duplicate };
   }
 
-  sessions(
+  async sessions(
     query: ListSessionsQuery = {},
   ): Promise<{ sessions: Session[]; totalCount: number; pagination: Pagination }> {
     check.sessions(query);
     return this.#chat.sessions(this.#caller, query);
   }
 
-  session(sessionId: string): Promise<Session> {
+  async session(sessionId: string): Promise<Session> {
     return this.#chat.session(this.#caller, checked(sessionId));
   }
 
   /** The user's session that is not closed. */
-  currentSession(): Promise<Session | null> {
+  async currentSession(): Promise<Session | null> {
     return this.#chat.currentSession(this.#caller);
   }
 
-  messages(
+  async messages(
     sessionId: string,
     query: MessagesQuery = {},
   ): Promise<{ messages: Message[]; totalCount: number; pagination: Pagination }> {
@@ -94,29 +94,29 @@ export class Party {
     return this.#chat.messages(this.#caller, checked(sessionId), query);
   }
 
-  claim(sessionId: string): Promise<Session> {
+  async claim(sessionId: string): Promise<Session> {
     return this.#chat.claim(this.#caller, checked(sessionId));
   }
 
-  assign(sessionId: string, adminId: number): Promise<Session> {
+  async assign(sessionId: string, adminId: number): Promise<Session> {
     check.assignee({ adminId });
     return this.#chat.assign(this.#caller, checked(sessionId), adminId);
   }
 
-  transfer(sessionId: string, adminId: number): Promise<Session> {
+  async transfer(sessionId: string, adminId: number): Promise<Session> {
     check.assignee({ adminId });
     return this.#chat.transfer(this.#caller, checked(sessionId), adminId);
   }
 
-  close(sessionId: string): Promise<Session> {
+  async close(sessionId: string): Promise<Session> {
     return this.#chat.close(this.#caller, checked(sessionId));
   }
 
-  reopen(sessionId: string): Promise<Session> {
+  async reopen(sessionId: string): Promise<Session> {
     return this.#chat.reopen(this.#caller, checked(sessionId));
   }
 
-  rate(sessionId: string, score: number, comment = ''): Promise<Session> {
+  async rate(sessionId: string, score: number, comment = ''): Promise<Session> {
     check.rating({ score, comment });
     return this.#chat.rate(this.#caller, checked(sessionId), score, comment);
   }

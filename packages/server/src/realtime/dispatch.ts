@@ -38,7 +38,12 @@ export function dispatch(parts: DispatchParts, connection: Connection, frame: Cl
 type OtherFrame = Exclude<ClientFrame, { type: 'send_message' | 'hello' }>;
 
 /** The frames of a connection that said `hello`. Those that ask the store do not hold up the next frame. */
-function answer(parts: DispatchParts, connection: Connection, frame: OtherFrame, follower: Follower): Promise<void> | undefined {
+function answer(
+  parts: DispatchParts,
+  connection: Connection,
+  frame: OtherFrame,
+  follower: Follower,
+): Promise<void> | undefined {
   const { following } = parts;
   switch (frame.type) {
     case 'resume':
@@ -88,7 +93,8 @@ function hello(parts: DispatchParts, connection: Connection, requestId: string |
   const { following, hub, frames, clock, onError } = parts;
   connection.follower ??= new Follower({
     connection,
-    hub,
+    follow: (sessionId) => hub.follow(connection, sessionId),
+    unfollow: (sessionId) => hub.unfollow(connection, sessionId),
     following,
     frames,
     onError: (error) => onError(error, connection),
@@ -118,7 +124,12 @@ function hello(parts: DispatchParts, connection: Connection, requestId: string |
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
-async function pong(parts: DispatchParts, connection: Connection, frame: FrameOf<'ping'>, follower: Follower): Promise<void> {
+async function pong(
+  parts: DispatchParts,
+  connection: Connection,
+  frame: FrameOf<'ping'>,
+  follower: Follower,
+): Promise<void> {
   const heads = await parts.following.heads(follower.sessions);
   const t = frame.data?.t;
   connection.send(
@@ -148,12 +159,22 @@ async function inbox(parts: DispatchParts, connection: Connection, frame: FrameO
   }
 }
 
-function inboxEntry({ sessionId, userId, status, adminId, lastSeq }: SessionState): Pick<SessionState, 'sessionId' | 'userId' | 'status' | 'adminId' | 'lastSeq'> {
+function inboxEntry({
+  sessionId,
+  userId,
+  status,
+  adminId,
+  lastSeq,
+}: SessionState): Pick<SessionState, 'sessionId' | 'userId' | 'status' | 'adminId' | 'lastSeq'> {
   return { sessionId, userId, status, adminId, lastSeq };
 }
 
 /** A new token for the same account and side keeps the connection; any other is refused and changes nothing. */
-async function refreshToken(parts: DispatchParts, connection: Connection, frame: FrameOf<'auth_refresh'>): Promise<void> {
+async function refreshToken(
+  parts: DispatchParts,
+  connection: Connection,
+  frame: FrameOf<'auth_refresh'>,
+): Promise<void> {
   const account = await parts.authenticate(frame.data.token);
   const { type, id } = connection.caller.actor;
   if (account.identity.id !== id || (type === 'admin' && !account.roles.has('admin'))) throw new ChatError('FORBIDDEN');
@@ -164,7 +185,12 @@ async function refreshToken(parts: DispatchParts, connection: Connection, frame:
 }
 
 /** Turns the failure of an answer into an `error` frame. */
-async function told(parts: DispatchParts, connection: Connection, frame: OtherFrame, work: Promise<void>): Promise<void> {
+async function told(
+  parts: DispatchParts,
+  connection: Connection,
+  frame: OtherFrame,
+  work: Promise<void>,
+): Promise<void> {
   try {
     await work;
   } catch (error) {
@@ -183,12 +209,18 @@ export function refuse(parts: DispatchParts, connection: Connection, error: unkn
 function checkSender({ actor }: Caller, info: SendMessageFrame['data']['senderInfo']): void {
   if (info?.userId !== undefined && String(info.userId) !== String(actor.id)) {
     throw new ChatError('FORBIDDEN', {
-      fault: { field: 'data.senderInfo.userId', fault: { en: "is not the connection's account", zh: '与当前连接的账号不一致' } },
+      fault: {
+        field: 'data.senderInfo.userId',
+        fault: { en: "is not the connection's account", zh: '与当前连接的账号不一致' },
+      },
     });
   }
   if (info?.userType !== undefined && info.userType !== actor.type) {
     throw new ChatError('FORBIDDEN', {
-      fault: { field: 'data.senderInfo.userType', fault: { en: "is not the connection's side", zh: '与当前连接的身份不一致' } },
+      fault: {
+        field: 'data.senderInfo.userType',
+        fault: { en: "is not the connection's side", zh: '与当前连接的身份不一致' },
+      },
     });
   }
 }

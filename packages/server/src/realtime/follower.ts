@@ -1,9 +1,8 @@
-import { ChatError, errorBody, invalid } from '@switchboard/protocol';
+import { ChatError, errorBody, invalid, type Language } from '@switchboard/protocol';
+import type { Caller } from '../domain/chat.ts';
 import type { Following } from '../domain/following.ts';
 import type { LogPlace } from '../domain/ports.ts';
-import type { Connection } from './connection.ts';
 import type { FrameWriter } from './frames.ts';
-import type { Hub } from './hub.ts';
 
 /** One session being caught up with: what happens live meanwhile is kept until the log has been read. */
 interface CatchUp {
@@ -12,9 +11,21 @@ interface CatchUp {
   overrun: boolean;
 }
 
+/** What is needed of a connection to follow sessions with it. */
+interface Listener {
+  readonly caller: Caller;
+  readonly language: Language;
+  readonly closing: boolean;
+  send(text: string): void;
+  /** Resolves when the reader has taken most of what it was sent, or is gone. */
+  drained(): Promise<void>;
+}
+
 export interface FollowerParts {
-  readonly connection: Connection;
-  readonly hub: Pick<Hub, 'follow' | 'unfollow'>;
+  readonly connection: Listener;
+  /** Told when the connection begins and ends to follow a session. */
+  readonly follow: (sessionId: string) => void;
+  readonly unfollow: (sessionId: string) => void;
   readonly following: Following;
   readonly frames: FrameWriter;
   readonly onError: (error: unknown) => void;
@@ -57,21 +68,30 @@ export class Follower {
     const { connection, frames } = this.#parts;
     const { sessionId } = place;
     if (!this.#sessions.has(sessionId) && this.#sessions.size >= SESSIONS) {
-      const error = invalid('data.sessions', `cannot follow more than ${SESSIONS} sessions`, `最多同时关注 ${SESSIONS} 个会话`);
-      connection.send(frames.error(errorBody(error, connection.language), { sessionId, ...(requestId === undefined ? {} : { requestId }) }));
+      const error = invalid(
+        'data.sessions',
+        `cannot follow more than ${SESSIONS} sessions`,
+        `最多同时关注 ${SESSIONS} 个会话`,
+      );
+      connection.send(
+        frames.error(errorBody(error, connection.language), {
+          sessionId,
+          ...(requestId === undefined ? {} : { requestId }),
+        }),
+      );
       return;
     }
     const catchUp: CatchUp = { live: [], overrun: false };
     this.#sessions.add(sessionId);
     this.#catchUps.set(sessionId, catchUp);
-    this.#parts.hub.follow(connection, sessionId);
+    this.#parts.follow(sessionId);
     void this.#catchUp(catchUp, place, requestId);
   }
 
   unfollow(sessionId: string): void {
     this.#sessions.delete(sessionId);
     this.#catchUps.delete(sessionId);
-    this.#parts.hub.unfollow(this.#parts.connection, sessionId);
+    this.#parts.unfollow(sessionId);
   }
 
   async #catchUp(catchUp: CatchUp, place: LogPlace, requestId: string | number | undefined): Promise<void> {
@@ -128,7 +148,12 @@ export class Follower {
             upToSeq,
             status: session.status,
             adminId: session.adminId,
-            receipts: receipts.map(({ sessionId: _, ...receipt }) => receipt),
+            receipts: receipts.map(({ readerType, readerId, deliveredSeq, readSeq }) => ({
+              readerType,
+              readerId,
+              deliveredSeq,
+              readSeq,
+            })),
           },
         }),
       );

@@ -12,7 +12,14 @@ export interface Marks {
 }
 
 type PlainType =
-  | 'welcome' | 'resumed' | 'inbox_snapshot' | 'pong' | 'heartbeat' | 'auth_expiring' | 'auth_refreshed' | 'draining';
+  | 'welcome'
+  | 'resumed'
+  | 'inbox_snapshot'
+  | 'pong'
+  | 'heartbeat'
+  | 'auth_expiring'
+  | 'auth_refreshed'
+  | 'draining';
 
 /** Writes the server's frames as text, under the names that the front ends in place expect. */
 export class FrameWriter {
@@ -34,7 +41,10 @@ export class FrameWriter {
 
   status(sessionId: string, event: StatusEvent): string {
     const { status, adminId, at, seq } = event;
-    return this.#text({ type: 'session_status_changed', data: { sessionId, status, adminId, timestamp: iso(at), seq } });
+    return this.#text({
+      type: 'session_status_changed',
+      data: { sessionId, status, adminId, timestamp: iso(at), seq },
+    });
   }
 
   ack({ session, message, duplicate }: Outcome, requestId: string | number | undefined): string {
@@ -75,7 +85,10 @@ export class FrameWriter {
   receipt(sessionId: string, receipt: NonNullable<Hint['receipt']>): string {
     const { readerType, readerId, kind, at } = receipt;
     const upToSeq = kind === 'read' ? receipt.readSeq : receipt.deliveredSeq;
-    return this.#text({ type: 'receipt_update', data: { sessionId, readerType, readerId, kind, upToSeq, at: iso(at) } });
+    return this.#text({
+      type: 'receipt_update',
+      data: { sessionId, readerType, readerId, kind, upToSeq, at: iso(at) },
+    });
   }
 
   #text(frame: ServerFrame): string {

@@ -2,7 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
-  ChatError, closeCodes, decodeFrame, errorBody, errorKinds, invalid, type Language, limits, preferredLanguage,
+  ChatError,
+  closeCodes,
+  decodeFrame,
+  errorBody,
+  errorKinds,
+  invalid,
+  type Language,
+  limits,
+  preferredLanguage,
 } from '@switchboard/protocol';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import type { AddressOf } from '../address.ts';
@@ -90,7 +98,8 @@ export class Gateway {
       refuseUpgrade(socket, body);
       if (!(error instanceof ChatError)) this.#parts.log.error({ err: error }, 'upgrade failed');
       this.#parts.metrics.errors.inc({ code: body.code });
-      if (asked.admin && body.code !== 'UNAVAILABLE') await this.#recordRefusal(asked.id, body.code, this.#parts.addressOf(request));
+      if (asked.admin && body.code !== 'UNAVAILABLE')
+        await this.#recordRefusal(asked.id, body.code, this.#parts.addressOf(request));
     } finally {
       socket.off('error', ignore);
     }
@@ -140,7 +149,12 @@ export class Gateway {
     asked.id = account.identity.id;
     const actor = chosenSide(query, account);
     const connection = new Connection({
-      caller: { actor, identity: account.identity, connection: newConnectionId(), address: this.#parts.addressOf(request) },
+      caller: {
+        actor,
+        identity: account.identity,
+        connection: newConnectionId(),
+        address: this.#parts.addressOf(request),
+      },
       language,
       expiresAt: account.expiresAt,
       bucket: rateLimit && new TokenBucket(rateLimit.perSecond, rateLimit.burst, clock),
@@ -179,7 +193,9 @@ export class Gateway {
       connection.heardAt = this.#parts.clock.now();
     });
     // ws closes by itself after a protocol error; the event only must be heard.
-    ws.on('error', (error) => this.#parts.log.debug({ connection: connection.id, code: (error as NodeJS.ErrnoException).code }, 'socket error'));
+    ws.on('error', (error) =>
+      this.#parts.log.debug({ connection: connection.id, code: (error as NodeJS.ErrnoException).code }, 'socket error'),
+    );
     ws.on('close', (code) => {
       metrics.connections.dec({ type });
       metrics.closes.inc({ code: String(code) });
@@ -207,7 +223,12 @@ export class Gateway {
     try {
       const size = (data as Buffer).length;
       if (size > limits.frameBytes) {
-        refuse(this.#dispatch, connection, invalid('frame', `must have at most ${limits.frameBytes} bytes`, `不能超过 ${limits.frameBytes} 字节`), marks);
+        refuse(
+          this.#dispatch,
+          connection,
+          invalid('frame', `must have at most ${limits.frameBytes} bytes`, `不能超过 ${limits.frameBytes} 字节`),
+          marks,
+        );
         connection.close(closeCodes.tooLarge);
         return undefined;
       }

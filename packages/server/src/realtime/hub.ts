@@ -55,7 +55,8 @@ export class Hub {
       const audience = this.#audience(hint, event);
       const followers = this.#others(hint, audience);
       if (audience.length > 0 && event.kind !== 'rating') {
-        const text = event.kind === 'message' ? this.#frames.message(hint, event) : this.#frames.status(hint.sessionId, event);
+        const text =
+          event.kind === 'message' ? this.#frames.message(hint, event) : this.#frames.status(hint.sessionId, event);
         for (const connection of audience) connection.tell(hint.sessionId, event.seq, text);
       }
       if (followers.length > 0) {

@@ -5,7 +5,12 @@ import type { SessionEvent } from '../domain/session.ts';
 import { Sequencer } from './sequencer.ts';
 
 const event = (seq: number): SessionEvent => ({
-  kind: 'rating', seq, at: seq, by: { type: 'user', id: 31 }, score: 5, comment: '',
+  kind: 'rating',
+  seq,
+  at: seq,
+  by: { type: 'user', id: 31 },
+  score: 5,
+  comment: '',
 });
 
 function hint(from: number, to: number): Hint {
@@ -14,7 +19,11 @@ function hint(from: number, to: number): Hint {
   return { sessionId: 's', userId: 31, adminId: null, status: 'waiting', user, events, origin: null };
 }
 
-function sequencer(log: readonly SessionEvent[]): { receive: (h: Hint) => void; delivered: number[]; settled: () => Promise<void> } {
+function sequencer(log: readonly SessionEvent[]): {
+  receive: (h: Hint) => void;
+  delivered: number[];
+  settled: () => Promise<void>;
+} {
   const delivered: number[] = [];
   let reads = Promise.resolve();
   const subject = new Sequencer({

@@ -8,8 +8,17 @@ import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.
 import { type Dialect, marks, type Transaction, type Value } from './dialect.ts';
 import { lockCandidates, noteWorkChanged } from './roster.ts';
 import {
-  changingSessionColumns, chatMessage, eventColumns, eventRow, messageColumns, messageRow, operationColumns,
-  operationRow, sessionColumns, sessionRow, sessionState,
+  changingSessionColumns,
+  chatMessage,
+  eventColumns,
+  eventRow,
+  messageColumns,
+  messageRow,
+  operationColumns,
+  operationRow,
+  sessionColumns,
+  sessionRow,
+  sessionState,
 } from './rows.ts';
 
 interface Entry {
@@ -102,13 +111,17 @@ class Lane {
     let careful = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await attemptBatch(this.#parts, batch.map((e) => e.command), careful);
+        return await attemptBatch(
+          this.#parts,
+          batch.map((e) => e.command),
+          careful,
+        );
       } catch (error) {
         const failure = this.#parts.dialect.classify(error);
         if ((failure === 'duplicate' || failure === 'contention') && attempt < ATTEMPTS) {
           // A unique key stopped us: a repeat, or a session that another node opened first. Look before writing.
           careful ||= failure === 'duplicate';
-          if (failure === 'contention') await delay(Math.random() * 5 * attempt);
+          if (failure === 'contention') await delay(attempt);
           continue;
         }
         if (failure !== 'away' && batch.length > 1) return this.#oneByOne(batch);
@@ -349,7 +362,6 @@ function samePayload(first: ChatMessage, repeat: MessageCommand): boolean {
     canonical(first.attachments) === canonical(repeat.attachments)
   );
 }
-
 
 /** JSON with sorted keys: MySQL's JSON columns do not keep the order of keys. */
 function canonical(value: unknown): string {

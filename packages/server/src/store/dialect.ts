@@ -45,9 +45,9 @@ export interface Dialect {
   /** Runs in one READ COMMITTED (or stronger) transaction: COMMIT when `work` resolves, ROLLBACK when it rejects. */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Tail of an INSERT that overwrites these columns when the key exists. */
-  overwrite(key: string, columns: readonly string[]): string;
+  readonly overwrite: (key: string, columns: readonly string[]) => string;
   /** SQL for the store's own time, `offsetMs` from now, as the text that time columns hold. */
-  now(offsetMs?: number): string;
+  readonly now: (offsetMs?: number) => string;
   classify(error: unknown): Failure;
   /** Settings that could lose acknowledged messages, in words; none when the store is durable. */
   durabilityFaults(): Promise<string[]>;

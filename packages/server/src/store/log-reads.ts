@@ -15,7 +15,10 @@ const EVENTS_EACH = 500;
 export function readLogs(dialect: Dialect, places: readonly LogPlace[]): Promise<(CaughtUp | null)[]> {
   return dialect.transaction(async (tx) => {
     const ids = [...new Set(places.map((p) => p.sessionId))];
-    const rows = await tx.rows(`SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE session_id IN (${marks(ids)})`, ids);
+    const rows = await tx.rows(
+      `SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE session_id IN (${marks(ids)})`,
+      ids,
+    );
     const sessions = new Map(rows.map(sessionState).map((s) => [s.sessionId, s]));
     const receipts = rows.length === 0 ? [] : await receiptsOf(tx, ids);
     const behind = places.filter((p) => (sessions.get(p.sessionId)?.lastSeq ?? 0) > p.afterSeq);
@@ -37,7 +40,11 @@ export async function readLog(dialect: Dialect, place: LogPlace, limit: number):
 }
 
 /** Stretches are cut by seq, not by LIMIT: messages and other events share the numbers, so the two tables fit together. */
-async function readStretches(tx: Transaction, places: readonly LogPlace[], limit: number): Promise<Map<string, SessionEvent[]>> {
+async function readStretches(
+  tx: Transaction,
+  places: readonly LogPlace[],
+  limit: number,
+): Promise<Map<string, SessionEvent[]>> {
   const found = new Map<string, SessionEvent[]>();
   if (places.length === 0) return found;
   const where = places.map(() => '(session_id=? AND seq>? AND seq<=?)').join(' OR ');

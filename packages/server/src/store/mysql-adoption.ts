@@ -54,10 +54,13 @@ const tables: readonly Table[] = ['chat_sessions', 'chat_messages'];
 export async function reshape(run: Run): Promise<void> {
   const pending: { table: Table; missing: string[] }[] = [];
   for (const table of tables) {
-    const there = await names(run, `SELECT column_name AS name FROM information_schema.columns WHERE ${OF_TABLE}`, [table]);
+    const there = await names(run, `SELECT column_name AS name FROM information_schema.columns WHERE ${OF_TABLE}`, [
+      table,
+    ]);
     const missing = Object.entries(forms[table].add).filter(([name]) => !there.has(name));
     // The columns come with the rest of the form, in one statement that is done wholly or not at all.
-    if (missing.length > 0) pending.push({ table, missing: missing.map(([name, form]) => `ADD COLUMN ${name} ${form}`) });
+    if (missing.length > 0)
+      pending.push({ table, missing: missing.map(([name, form]) => `ADD COLUMN ${name} ${form}`) });
   }
   if (pending.length === 0) return;
   await refuseWhatWouldBreak(run);
@@ -94,7 +97,9 @@ async function ties(run: Run): Promise<unknown[]> {
 
 /** The document's indexes that are there, but for those that a foreign key of somebody else's needs. */
 async function droppable(run: Run, table: Table): Promise<string[]> {
-  const there = await names(run, `SELECT index_name AS name FROM information_schema.statistics WHERE ${OF_TABLE}`, [table]);
+  const there = await names(run, `SELECT index_name AS name FROM information_schema.statistics WHERE ${OF_TABLE}`, [
+    table,
+  ]);
   const needed = await names(
     run,
     `SELECT column_name AS name FROM information_schema.key_column_usage
@@ -117,7 +122,9 @@ async function refuseWhatWouldBreak(run: Run): Promise<void> {
      WHERE event_object_schema = DATABASE() AND event_object_table IN ('chat_sessions', 'chat_messages')`,
   );
   const faults = [
-    ...keys.map((k) => `foreign key ${k['fk']} of ${k['db']}.${k['name']} (its column must become utf8mb4_bin as well)`),
+    ...keys.map(
+      (k) => `foreign key ${k['fk']} of ${k['db']}.${k['name']} (its column must become utf8mb4_bin as well)`,
+    ),
     ...triggers.map((t) => `trigger ${t['name']} (it would run for every row, and for all that is written later)`),
   ];
   if (faults.length === 0) return;
@@ -135,7 +142,9 @@ const CHUNK = 50_000;
  * them alike.
  */
 export async function numberAndSummarise(run: Run): Promise<void> {
-  await run('SET SESSION sort_buffer_size = 67108864, SESSION tmp_table_size = 268435456, SESSION max_heap_table_size = 268435456');
+  await run(
+    'SET SESSION sort_buffer_size = 67108864, SESSION tmp_table_size = 268435456, SESSION max_heap_table_size = 268435456',
+  );
   // What the old columns left open: a NULL where a default was meant.
   await run(
     `UPDATE chat_sessions SET updated_at = COALESCE(updated_at, last_message_time, created_at, CURRENT_TIMESTAMP(3)),
@@ -238,11 +247,15 @@ async function summarise(run: Run): Promise<void> {
      WHERE s.last_seq = 0`,
   );
   await run('DROP TABLE chat_adoption_sessions');
-  await run('UPDATE chat_sessions SET message_count = 0, updated_at = updated_at WHERE last_seq = 0 AND message_count <> 0');
+  await run(
+    'UPDATE chat_sessions SET message_count = 0, updated_at = updated_at WHERE last_seq = 0 AND message_count <> 0',
+  );
 }
 
 async function settleStatus(run: Run): Promise<void> {
-  await run("UPDATE chat_sessions SET status = 'waiting', updated_at = updated_at WHERE status = 'active' AND admin_id IS NULL");
+  await run(
+    "UPDATE chat_sessions SET status = 'waiting', updated_at = updated_at WHERE status = 'active' AND admin_id IS NULL",
+  );
   await run(
     `UPDATE chat_sessions SET waiting_since = COALESCE(last_message_time, created_at), updated_at = updated_at
      WHERE status = 'waiting' AND waiting_since IS NULL`,

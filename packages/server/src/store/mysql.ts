@@ -55,7 +55,8 @@ export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
     forUpdate: ' FOR UPDATE',
     transaction: (work) => transaction(pool, begin, work),
     overwrite: (_key, columns) => `ON DUPLICATE KEY UPDATE ${columns.map((c) => `${c}=VALUES(${c})`).join(', ')}`,
-    now: (offsetMs = 0) => (offsetMs === 0 ? 'NOW(3)' : `DATE_ADD(NOW(3), INTERVAL ${Math.round(offsetMs) * 1000} MICROSECOND)`),
+    now: (offsetMs = 0) =>
+      offsetMs === 0 ? 'NOW(3)' : `DATE_ADD(NOW(3), INTERVAL ${Math.round(offsetMs) * 1000} MICROSECOND)`,
     classify,
     durabilityFaults: () => durabilityFaults(pool),
     close: () => new Promise((resolve, reject) => pool.end((error) => (error ? reject(error) : resolve()))),
@@ -104,8 +105,11 @@ async function alone<T>(pool: ConnectionSource, work: (run: Run) => Promise<T>):
   try {
     const run: Run = async (sql, values = []) => (await query(connection, sql, values, null)) as Row[];
     // Names of locks are the whole server's.
-    const [lock] = await run(`SELECT GET_LOCK(CONCAT('switchboard.', LEFT(SHA2(DATABASE(), 256), 40)), ${MIGRATION_WAIT_S}) AS taken`);
-    if (lock?.['taken'] !== 1) throw new Error(`another process has been migrating this database for ${MIGRATION_WAIT_S} s`);
+    const [lock] = await run(
+      `SELECT GET_LOCK(CONCAT('switchboard.', LEFT(SHA2(DATABASE(), 256), 40)), ${MIGRATION_WAIT_S}) AS taken`,
+    );
+    if (lock?.['taken'] !== 1)
+      throw new Error(`another process has been migrating this database for ${MIGRATION_WAIT_S} s`);
     return await work(run);
   } finally {
     // With it go the lock and what the migrations have set.
@@ -128,7 +132,12 @@ class MysqlTransaction implements Transaction {
     return ((await query(this.#connection, sql, values)) as { affectedRows: number }).affectedRows;
   }
 
-  async insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail = ''): Promise<void> {
+  async insert(
+    table: string,
+    columns: readonly string[],
+    rows: readonly (readonly Value[])[],
+    tail = '',
+  ): Promise<void> {
     if (rows.length === 0) return;
     const marks = `(${columns.map(() => '?').join(',')})`;
     const sql = `INSERT INTO ${table} (${columns.join(',')}) VALUES ${rows.map(() => marks).join(',')} ${tail}`;
@@ -156,19 +165,34 @@ function query(
 }
 
 const AWAY = new Set([
-  'PROTOCOL_CONNECTION_LOST', 'PROTOCOL_SEQUENCE_TIMEOUT', 'PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR',
-  'PROTOCOL_ENQUEUE_AFTER_QUIT', 'POOL_CLOSED', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'ENOTFOUND',
-  'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN',
+  'PROTOCOL_CONNECTION_LOST',
+  'PROTOCOL_SEQUENCE_TIMEOUT',
+  'PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR',
+  'PROTOCOL_ENQUEUE_AFTER_QUIT',
+  'POOL_CLOSED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOENT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
 ]);
 /** Server errors that say "not now": too many connections, shutting down, killed, read only, disk or table full. */
-const AWAY_NUMBERS = new Set([3, 1021, 1040, 1041, 1053, 1077, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317, 1836, 1927, 3024, 3032, 4031]);
+const AWAY_NUMBERS = new Set([
+  3, 1021, 1040, 1041, 1053, 1077, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317, 1836, 1927, 3024,
+  3032, 4031,
+]);
 const CONTENTION_NUMBERS = new Set([1020, 1205, 1213]);
 
 function classify(error: unknown): Failure {
   const { errno, code, fatal, message } = error as { errno?: number; code?: string; fatal?: boolean; message?: string };
   if (errno === 1062) return 'duplicate';
   if (errno !== undefined && CONTENTION_NUMBERS.has(errno)) return 'contention';
-  if (fatal || (code !== undefined && AWAY.has(code)) || (errno !== undefined && AWAY_NUMBERS.has(errno))) return 'away';
+  if (fatal || (code !== undefined && AWAY.has(code)) || (errno !== undefined && AWAY_NUMBERS.has(errno)))
+    return 'away';
   if (/closed state|Pool is closed|Connection lost/.test(message ?? '')) return 'away';
   return 'other';
 }

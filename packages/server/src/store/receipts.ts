@@ -33,10 +33,21 @@ export function storeReceipts(dialect: Dialect, receipts: readonly Receipt[]): P
         standing.set(key, changed);
         moved.set(key, changed);
       }
-      return { fault: null, userId: session['user_id'] as number, adminId: session['admin_id'] as number | null, changed };
+      return {
+        fault: null,
+        userId: session['user_id'] as number,
+        adminId: session['admin_id'] as number | null,
+        changed,
+      };
     });
     for (const [key, receipt] of moved) await mark(tx, before.get(key), receipt);
-    const rows = [...moved.values()].map((r): Value[] => [r.sessionId, r.readerType, r.readerId, r.deliveredSeq, r.readSeq]);
+    const rows = [...moved.values()].map((r): Value[] => [
+      r.sessionId,
+      r.readerType,
+      r.readerId,
+      r.deliveredSeq,
+      r.readSeq,
+    ]);
     const key = 'session_id, reader_type, reader_id';
     await tx.insert('chat_receipts', COLUMNS, rows, dialect.overwrite(key, ['delivered_seq', 'read_seq']));
     return results;
@@ -69,17 +80,21 @@ async function mark(tx: Transaction, before: Receipt | undefined, now: Receipt):
   const covered = 'session_id=? AND seq>? AND seq<=? AND sender_type=?';
   const read = before?.readSeq ?? 0;
   if (now.readSeq > read) {
-    await tx.run(
-      `UPDATE chat_messages SET status='read' WHERE ${covered} AND status IN ('sent','delivered')`,
-      [now.sessionId, read, now.readSeq, sender],
-    );
+    await tx.run(`UPDATE chat_messages SET status='read' WHERE ${covered} AND status IN ('sent','delivered')`, [
+      now.sessionId,
+      read,
+      now.readSeq,
+      sender,
+    ]);
   }
   const delivered = Math.max(before?.deliveredSeq ?? 0, now.readSeq);
   if (now.deliveredSeq > delivered) {
-    await tx.run(
-      `UPDATE chat_messages SET status='delivered' WHERE ${covered} AND status='sent'`,
-      [now.sessionId, delivered, now.deliveredSeq, sender],
-    );
+    await tx.run(`UPDATE chat_messages SET status='delivered' WHERE ${covered} AND status='sent'`, [
+      now.sessionId,
+      delivered,
+      now.deliveredSeq,
+      sender,
+    ]);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Roster } from '../domain/ports.ts';
 import type { Identity } from '../domain/session.ts';
 import { type Dialect, fromTime, marks, type Transaction } from './dialect.ts';
 import { patiently } from './patiently.ts';
+import { toldWhenAway } from './told-when-away.ts';
 
 /** How long a lease lasts without renewal. Renewed every third of it. */
 export const LEASE_MS = 15_000;
@@ -28,7 +29,12 @@ export class SqlRoster implements Roster {
       const stayed = row !== undefined && (row['release_at'] !== null || Number(row['leases']) > 0);
       if (!row) {
         const columns = ['admin_id', 'nickname', 'avatar'];
-        await tx.insert('chat_admins', columns, [[admin.id, admin.nickname, admin.avatar]], overwrite('admin_id', columns.slice(1)));
+        await tx.insert(
+          'chat_admins',
+          columns,
+          [[admin.id, admin.nickname, admin.avatar]],
+          overwrite('admin_id', columns.slice(1)),
+        );
       }
       await tx.run(
         `UPDATE chat_admins SET nickname = ?, avatar = ?, release_at = NULL${stayed ? '' : `, idle_since = ${now()}`} WHERE admin_id = ?`,
@@ -63,7 +69,9 @@ export class SqlRoster implements Roster {
     const where = aloneAs === null ? `expires_at <= ${this.#dialect.now()}` : 'node_id <> ?';
     const values = aloneAs === null ? [] : [aloneAs];
     // Most looks find nothing and need no transaction of their own.
-    const lapsed = await this.#settle((tx) => tx.rows(`SELECT DISTINCT admin_id FROM chat_admin_leases WHERE ${where}`, values));
+    const lapsed = await this.#settle((tx) =>
+      tx.rows(`SELECT DISTINCT admin_id FROM chat_admin_leases WHERE ${where}`, values),
+    );
     if (lapsed.length === 0) return;
     const ids = lapsed.map((row) => row['admin_id'] as number).sort((a, b) => a - b);
     await this.#settle(async (tx) => {
@@ -82,7 +90,9 @@ export class SqlRoster implements Roster {
 
   async settled(adminId: number): Promise<void> {
     await this.#settle((tx) =>
-      tx.run(`UPDATE chat_admins SET release_at = NULL WHERE admin_id = ? AND release_at <= ${this.#dialect.now()}`, [adminId]),
+      tx.run(`UPDATE chat_admins SET release_at = NULL WHERE admin_id = ? AND release_at <= ${this.#dialect.now()}`, [
+        adminId,
+      ]),
     );
   }
 
@@ -97,7 +107,12 @@ export class SqlRoster implements Roster {
     const { now, overwrite } = this.#dialect;
     const columns = ['admin_id', 'node_id'];
     // The expiry is the store's clock plus the lease: nodes may disagree about the time, leases must not.
-    await tx.insert('chat_admin_leases', columns, adminIds.map((id) => [id, nodeId]), overwrite('admin_id, node_id', ['node_id']));
+    await tx.insert(
+      'chat_admin_leases',
+      columns,
+      adminIds.map((id) => [id, nodeId]),
+      overwrite('admin_id, node_id', ['node_id']),
+    );
     await tx.run(
       `UPDATE chat_admin_leases SET expires_at = ${now(LEASE_MS)} WHERE node_id = ? AND admin_id IN (${marks(adminIds)})`,
       [nodeId, ...adminIds],
@@ -115,7 +130,7 @@ export class SqlRoster implements Roster {
   }
 
   #settle<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return patiently(this.#dialect, () => this.#dialect.transaction(work));
+    return toldWhenAway(() => patiently(this.#dialect, () => this.#dialect.transaction(work)), this.#dialect);
   }
 }
 

@@ -6,9 +6,25 @@ import { fromTime, type Row, toTime, type Value } from './dialect.ts';
 
 /** Without `updated_at`, which the database keeps by its own clock. */
 export const sessionColumns = [
-  'session_id', 'user_id', 'admin_id', 'status', 'created_at', 'last_message_time', 'message_count',
-  'user_nickname', 'user_avatar', 'last_admin_id', 'last_message_id', 'last_seq', 'waiting_since', 'closed_at',
-  'first_user_message_at', 'first_reply_at', 'rating_score', 'rating_comment', 'rated_at',
+  'session_id',
+  'user_id',
+  'admin_id',
+  'status',
+  'created_at',
+  'last_message_time',
+  'message_count',
+  'user_nickname',
+  'user_avatar',
+  'last_admin_id',
+  'last_message_id',
+  'last_seq',
+  'waiting_since',
+  'closed_at',
+  'first_user_message_at',
+  'first_reply_at',
+  'rating_score',
+  'rating_comment',
+  'rated_at',
 ] as const;
 
 /** What never changes after a session was opened. */
@@ -64,8 +80,17 @@ export function sessionState(row: Row): SessionState {
 }
 
 export const messageColumns = [
-  'message_id', 'session_id', 'sender_id', 'sender_type', 'content', 'message_type', 'status', 'created_at',
-  'attachments', 'seq', 'client_message_id',
+  'message_id',
+  'session_id',
+  'sender_id',
+  'sender_type',
+  'content',
+  'message_type',
+  'status',
+  'created_at',
+  'attachments',
+  'seq',
+  'client_message_id',
 ] as const;
 
 export function messageRow(message: ChatMessage): Value[] {

@@ -1,8 +1,15 @@
-import { ChatError } from '@switchboard/protocol';
 import { Kysely, type SelectQueryBuilder } from 'kysely';
 import type { Command, Operation } from '../domain/command.ts';
 import type {
-  Appended, CaughtUp, DayFigures, LogPlace, MessageRange, Page, Roster, SessionSummary, Store,
+  Appended,
+  CaughtUp,
+  DayFigures,
+  LogPlace,
+  MessageRange,
+  Page,
+  Roster,
+  SessionSummary,
+  Store,
 } from '../domain/ports.ts';
 import type { Receipt, ReceiptResult } from '../domain/receipts.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
@@ -13,9 +20,8 @@ import { assertMigrated, migrate } from './migrate.ts';
 import { patiently } from './patiently.ts';
 import { storeReceipts } from './receipts.ts';
 import { SqlRoster } from './roster.ts';
-import {
-  chatMessage, messageColumns, operationColumns, operationRow, sessionColumns, sessionState,
-} from './rows.ts';
+import { toldWhenAway } from './told-when-away.ts';
+import { chatMessage, messageColumns, operationColumns, operationRow, sessionColumns, sessionState } from './rows.ts';
 import type { Tables } from './tables.ts';
 
 /** The store over any dialect. Reads are typed queries; writes of the log go through the Appender. */
@@ -29,7 +35,7 @@ export class SqlStore implements Store {
     this.#dialect = parts.dialect;
     this.#db = new Kysely<Tables>({ dialect: parts.dialect.kysely });
     this.#appender = new Appender(parts);
-    this.roster = guarded(new SqlRoster(parts.dialect), parts.dialect);
+    this.roster = new SqlRoster(parts.dialect);
   }
 
   migrate(): Promise<void> {
@@ -50,7 +56,15 @@ export class SqlStore implements Store {
     return found[0] ?? null;
   }
 
-  async sessions({ status, page, pageSize }: { status: SessionState['status'] | 'all'; page: number; pageSize: number }): Promise<Page<SessionSummary>> {
+  async sessions({
+    status,
+    page,
+    pageSize,
+  }: {
+    status: SessionState['status'] | 'all';
+    page: number;
+    pageSize: number;
+  }): Promise<Page<SessionSummary>> {
     // The page's ids come from an index alone; only its own rows are then read in full.
     let ids = this.#db
       .selectFrom('chat_sessions')
@@ -99,7 +113,10 @@ export class SqlStore implements Store {
 
   async heads(sessionIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
     if (sessionIds.length === 0) return new Map();
-    const query = this.#db.selectFrom('chat_sessions').select(['session_id', 'last_seq']).where('session_id', 'in', sessionIds);
+    const query = this.#db
+      .selectFrom('chat_sessions')
+      .select(['session_id', 'last_seq'])
+      .where('session_id', 'in', sessionIds);
     const rows = await this.#read(() => query.execute());
     return new Map(rows.map((row) => [row.session_id, Number(row.last_seq)]));
   }
@@ -120,7 +137,10 @@ export class SqlStore implements Store {
   async changedWithin(ms: number): Promise<readonly SessionState[]> {
     const rows = await this.#read(() =>
       this.#dialect.transaction((tx) =>
-        tx.rows(`SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE updated_at >= ${this.#dialect.now(-ms)}`, []),
+        tx.rows(
+          `SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE updated_at >= ${this.#dialect.now(-ms)}`,
+          [],
+        ),
       ),
     );
     return rows.map(sessionState);
@@ -210,10 +230,17 @@ export class SqlStore implements Store {
       this.#db.selectFrom('chat_sessions').where(column, '>=', within.from).where(column, '<', within.to);
     const [created, closed, answers, ratings, messages] = await this.#read(() =>
       Promise.all([
-        between('created_at').select(({ fn }) => fn.countAll<number>().as('count')).executeTakeFirstOrThrow(),
-        between('closed_at').where('status', '=', 'closed').select(({ fn }) => fn.countAll<number>().as('count')).executeTakeFirstOrThrow(),
+        between('created_at')
+          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .executeTakeFirstOrThrow(),
+        between('closed_at')
+          .where('status', '=', 'closed')
+          .select(({ fn }) => fn.countAll<number>().as('count'))
+          .executeTakeFirstOrThrow(),
         between('first_reply_at').select(['first_user_message_at', 'first_reply_at']).execute(),
-        between('rated_at').select(({ fn }) => [fn.countAll<number>().as('count'), fn.sum<number>('rating_score').as('sum')]).executeTakeFirstOrThrow(),
+        between('rated_at')
+          .select(({ fn }) => [fn.countAll<number>().as('count'), fn.sum<number>('rating_score').as('sum')])
+          .executeTakeFirstOrThrow(),
         this.#db
           .selectFrom('chat_messages')
           .where('created_at', '>=', within.from)
@@ -239,7 +266,9 @@ export class SqlStore implements Store {
 
   async recordOperations(operations: readonly Operation[]): Promise<void> {
     await this.#read(() =>
-      this.#dialect.transaction((tx) => tx.insert('chat_operation_logs', operationColumns, operations.map(operationRow))),
+      this.#dialect.transaction((tx) =>
+        tx.insert('chat_operation_logs', operationColumns, operations.map(operationRow)),
+      ),
     );
   }
 
@@ -308,30 +337,4 @@ type SummaryQuery = SelectQueryBuilder<Tables & { s: Tables['chat_sessions'] }, 
 
 function unprefixed(row: Row): Row {
   return Object.fromEntries(messageColumns.map((c) => [c, row[`m_${c}`] ?? null]));
-}
-
-async function toldWhenAway<T>(work: () => Promise<T>, dialect: Dialect): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (dialect.classify(error) !== 'away') throw error;
-    throw new ChatError('UNAVAILABLE', { retryAfterMs: 1_000, cause: error });
-  }
-}
-
-/** The roster with the same word for a store that is away. */
-function guarded(roster: SqlRoster, dialect: Dialect): Roster {
-  const guard =
-    <A extends unknown[], R>(method: (...args: A) => Promise<R>) =>
-    (...args: A): Promise<R> =>
-      toldWhenAway(() => method.apply(roster, args), dialect);
-  return {
-    online: guard(roster.online),
-    offline: guard(roster.offline),
-    renew: guard(roster.renew),
-    expire: guard(roster.expire),
-    overdue: guard(roster.overdue),
-    settled: guard(roster.settled),
-    onlineAdmins: guard(roster.onlineAdmins),
-  };
 }

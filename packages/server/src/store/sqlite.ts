@@ -114,7 +114,12 @@ class SqliteConnection implements Transaction {
     return Number(this.#statement(sql).run(...values.map(bindable)).changes);
   }
 
-  async insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail = ''): Promise<void> {
+  async insert(
+    table: string,
+    columns: readonly string[],
+    rows: readonly (readonly Value[])[],
+    tail = '',
+  ): Promise<void> {
     if (rows.length === 0) return;
     const marks = columns.map(() => '?').join(',');
     const statement = this.#statement(`INSERT INTO ${table} (${columns.join(',')}) VALUES (${marks}) ${tail}`);

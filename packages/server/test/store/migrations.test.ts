@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -76,42 +76,64 @@ onEveryStore('migrations', (bench) => {
   }
 });
 
-/** Processes of their own on one new file: Node 20 has no TypeScript of its own, so tsx runs them. */
+/** Processes of their own that make the same new files at the same moments. Node 20 cannot run TypeScript: tsx does. */
+const FILES = 20;
 const STARTER = `
 const { sqliteDialect } = await import(process.env.SQLITE);
 const { SqlStore } = await import(process.env.STORE);
-while (Date.now() < Number(process.env.AT)) {}
-const store = new SqlStore({ dialect: await sqliteDialect(process.env.FILE), capacity: 1 });
-await store.migrate();
-await store.ready();
-await store.close();
+process.stdout.write('ready');
+const at = await new Promise((resolve) => process.stdin.once('data', (text) => resolve(Number(text))));
+for (let i = 0; i < ${FILES}; i++) {
+  while (Date.now() < at + i * 100) {}
+  const store = new SqlStore({ dialect: await sqliteDialect(process.env.FILES_IN + '/' + i + '.db'), capacity: 1 });
+  await store.migrate();
+  await store.ready();
+  await store.close();
+}
+process.exit(0);
 `;
 
 describe('migrations of one SQLite file', () => {
   test('processes that start at once all come up', async () => {
     const folder = freshFolder('sqlite-start');
     const source = (name: string): string => pathToFileURL(path.join(import.meta.dirname, '../../src/store', name)).href;
+    const env = { ...process.env, FILES_IN: folder, SQLITE: source('sqlite.ts'), STORE: source('sql-store.ts') };
     try {
-      for (let round = 0; round < 6; round++) {
-        const file = path.join(folder, `new-${round}.db`);
-        const env = { ...process.env, FILE: file, SQLITE: source('sqlite.ts'), STORE: source('sql-store.ts'), AT: String(Date.now() + 2_000) };
-        const ends = await Promise.all([1, 2, 3].map(() => start(env)));
-        expect(ends).toEqual([0, 0, 0].map((code) => ({ code, errors: '' })));
-        const store = new SqlStore({ dialect: await sqliteDialect(file), capacity: 1 });
-        await appendOk(store, command('message', 'works'));
-        await store.close();
-      }
+      const starters = [1, 2, 3].map(() => new Starter(env));
+      await Promise.all(starters.map((s) => s.ready));
+      const at = Date.now() + 200;
+      const ends = await Promise.all(starters.map((s) => s.go(at)));
+      expect(ends).toEqual([0, 0, 0].map((code) => ({ code, errors: '' })));
+      const store = new SqlStore({ dialect: await sqliteDialect(path.join(folder, '0.db')), capacity: 1 });
+      await appendOk(store, command('message', 'works'));
+      await store.close();
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
   });
 });
 
-function start(env: NodeJS.ProcessEnv): Promise<{ code: number | null; errors: string }> {
-  const child = spawn(process.execPath, ['--no-warnings', '--import', 'tsx', '--input-type=module', '-e', STARTER], { env, stdio: ['ignore', 'ignore', 'pipe'] });
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, errors })));
+class Starter {
+  readonly ready: Promise<void>;
+  readonly #child: ChildProcess;
+  #errors = '';
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#child = spawn(process.execPath, ['--no-warnings', '--import', 'tsx', '--input-type=module', '-e', STARTER], { env });
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#errors += text));
+    this.ready = new Promise((resolve) => {
+      this.#child.stdout?.once('data', () => resolve());
+      this.#child.once('close', () => resolve());
+    });
+  }
+
+  go(at: number): Promise<{ code: number | null; errors: string }> {
+    this.#child.stdin?.on('error', () => undefined).write(String(at));
+    return new Promise((resolve) => {
+      if (this.#child.exitCode !== null) resolve({ code: this.#child.exitCode, errors: this.#errors });
+      this.#child.once('close', (code) => resolve({ code, errors: this.#errors }));
+    });
+  }
 }
 
 async function execute(bench: Bench, sql: string): Promise<void> {
