@@ -20,12 +20,15 @@ async function measure(scene: Scene, gathered: Gathered): Promise<void> {
   for (let round = 1; round <= rounds; round++) {
     say(`round ${round} of ${rounds}`);
     await measureLoad(scene, gathered);
-    if (shapes.has('store')) await attempt(gathered, 'store', async () => void gathered.store.push(await runStore(scene)));
+    if (shapes.has('store'))
+      await attempt(gathered, 'store', async () => void gathered.store.push(await runStore(scene)));
     if (shapes.has('idle')) await attempt(gathered, 'idle', async () => void gathered.idle.push(await runIdle(scene)));
-    if (shapes.has('resume')) await attempt(gathered, 'resume', async () => void gathered.resume.push(await runResume(scene)));
+    if (shapes.has('resume'))
+      await attempt(gathered, 'resume', async () => void gathered.resume.push(await runResume(scene)));
     if (shapes.has('start')) await attempt(gathered, 'start', async () => void gathered.start.push(await runStart()));
   }
-  if (shapes.has('lists')) await attempt(gathered, 'lists', async () => void (gathered.lists = await runLists(scene, say)));
+  if (shapes.has('lists'))
+    await attempt(gathered, 'lists', async () => void (gathered.lists = await runLists(scene, say)));
 }
 
 async function measureLoad(scene: Scene, gathered: Gathered): Promise<void> {
@@ -79,7 +82,8 @@ async function run(options: Options): Promise<number> {
   const scene = await setScene(options);
   const gathered = nothingYet();
   const interrupted = new Promise<never>((_resolve, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => reject(new Error(`ended by ${signal}`)));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => reject(new Error(`ended by ${signal}`)));
   });
   try {
     await Promise.race([measure(scene, gathered), interrupted]);

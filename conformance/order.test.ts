@@ -40,6 +40,17 @@ test('R5.5 frames of one connection are handled in the order sent', async () => 
   expect(new Set(acks.map((ack) => ack.data.sessionId)).size).toBe(1);
 });
 
+test('R5.5 so are frames that name their session among frames that leave it to be found', async () => {
+  const { user, sessionId } = await visit(house, 'first');
+  for (let i = 0; i < 60; i += 1) {
+    const named = i % 3 === 0 ? {} : { sessionId };
+    user.send({ type: 'send_message', requestId: i, data: { content: `${i}`, ...named } });
+  }
+  await Promise.all(Array.from({ length: 60 }, (_, i) => user.reply(i)));
+  const { messages } = await house.adminRest(newId()).messages(sessionId, '?pageSize=100');
+  expect(messages.slice(1).map((m) => Number(m.content))).toEqual(Array.from({ length: 60 }, (_, i) => i));
+});
+
 test('R5.5 so are frames to several sessions, with bad ones among them', async () => {
   const user = await house.user(newId());
   const own = [`a-${newId()}`, `b-${newId()}`];

@@ -36,7 +36,7 @@ const TYPE = Buffer.from('{"type":"');
 /** The `type` of a frame. */
 function typeOf(bytes: Buffer, start: number, end: number): string {
   if (bytes.compare(TYPE, 0, TYPE.length, start, start + TYPE.length) === 0) {
-    return bytes.latin1Slice(start + TYPE.length, bytes.indexOf(0x22, start + TYPE.length));
+    return bytes.toString('latin1', start + TYPE.length, bytes.indexOf(0x22, start + TYPE.length));
   }
   return (JSON.parse(bytes.toString('utf8', start, end)) as { type: string }).type;
 }

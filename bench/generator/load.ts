@@ -163,7 +163,8 @@ export class Load {
       const now = performance.now();
       for (; due <= now; due += gap()) {
         const user = this.#users[next++ % this.#users.length] as User;
-        if (user.outstanding >= this.#job.outstanding) throw new Error('the server does not keep up with the open loop');
+        if (user.outstanding >= this.#job.outstanding)
+          throw new Error('the server does not keep up with the open loop');
         // Had we been late by more than the timer is coarse, the wait would be the message's own.
         this.#send(user, 1, Math.max(due, now - TICK_MS));
       }
@@ -195,7 +196,8 @@ export class Load {
   async #drained(): Promise<void> {
     const until = performance.now() + DRAIN_MS;
     while (this.#finished < this.#sent) {
-      if (performance.now() > until) throw new Error(`${this.#sent - this.#finished} of ${this.#sent} messages were lost`);
+      if (performance.now() > until)
+        throw new Error(`${this.#sent - this.#finished} of ${this.#sent} messages were lost`);
       await sleep(2);
     }
     await sleep(AFTERMATH_MS);

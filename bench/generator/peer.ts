@@ -48,7 +48,8 @@ export class Peer implements FrameListener {
         peer = new Peer(socket);
         opened(peer);
         const rest = Buffer.from(head.slice(end + 4), 'latin1');
-        if (rest.length > 0) queueMicrotask(() => peer?.#read(rest));
+        const open = peer;
+        if (rest.length > 0) queueMicrotask(() => open.#read(rest));
         return true;
       };
       const socket = connect({

@@ -23,7 +23,13 @@ const latency =
     new Histogram(run.whole).quantile(share);
 
 /** One subject's figure over another's, by round. */
-function over(g: Gathered, shape: string, subject: string, yardstick: string, figure: (run: LoadRun) => number): number[] {
+function over(
+  g: Gathered,
+  shape: string,
+  subject: string,
+  yardstick: string,
+  figure: (run: LoadRun) => number,
+): number[] {
   const runs = g.load.get(shape)?.get(subject) ?? [];
   const others = g.load.get(shape)?.get(yardstick) ?? [];
   return runs.map((run, i) => {
@@ -33,8 +39,20 @@ function over(g: Gathered, shape: string, subject: string, yardstick: string, fi
 }
 
 function goals(g: Gathered, subject: string): Goal[] {
-  const least = (what: string, bound: number, values: readonly number[]): Goal => ({ what, unit: '×', bound, atLeast: true, values });
-  const most = (what: string, bound: number, values: readonly number[], unit = '×'): Goal => ({ what, unit, bound, atLeast: false, values });
+  const least = (what: string, bound: number, values: readonly number[]): Goal => ({
+    what,
+    unit: '×',
+    bound,
+    atLeast: true,
+    values,
+  });
+  const most = (what: string, bound: number, values: readonly number[], unit = '×'): Goal => ({
+    what,
+    unit,
+    bound,
+    atLeast: false,
+    values,
+  });
   return [
     least('64×16: messages a second, of Socket.IO', 18, over(g, '64x16', subject, SOCKET_IO, perSecond)),
     least('64×16: messages a second, of the corked relay', 0.42, over(g, '64x16', subject, CORKED, perSecond)),
@@ -50,7 +68,9 @@ function otherGoals(g: Gathered): Goal[] {
   const onSqlite = g.load.get('64x16')?.get(ON_SQLITE) ?? [];
   const raw = g.store.map(({ sqlite }, i) => (onSqlite[i]?.perSecond ?? Number.NaN) / sqlite);
   const kib = g.idle.map((run) => (run['switchboard']?.bytes ?? Number.NaN) / 1024);
-  const resume = g.resume.map((run) => (run['switchboard']?.seconds ?? Number.NaN) / (run[BARE_WS]?.seconds ?? Number.NaN));
+  const resume = g.resume.map(
+    (run) => (run['switchboard']?.seconds ?? Number.NaN) / (run[BARE_WS]?.seconds ?? Number.NaN),
+  );
   return [
     { what: 'SQLite, 64×16: messages a second, of the bare driver', unit: '×', bound: 0.6, atLeast: true, values: raw },
     { what: 'idle connection with identity', unit: 'KiB', bound: 6, atLeast: false, values: kib },
@@ -63,7 +83,8 @@ function otherGoals(g: Gathered): Goal[] {
 function listGoals({ lists: { sizes, rounds } }: Gathered): Goal[] {
   const [small, large] = [sizes[0], sizes.at(-1)];
   if (small === undefined || large === undefined || small === large) return [];
-  const p50 = (question: string, size: number): number[] => rounds.map((run) => run.get(question)?.get(size)?.p50 ?? Number.NaN);
+  const p50 = (question: string, size: number): number[] =>
+    rounds.map((run) => run.get(question)?.get(size)?.p50 ?? Number.NaN);
   const grown = (question: string): number[] => {
     const before = p50(question, small);
     return p50(question, large).map((ms, i) => ms / (before[i] ?? Number.NaN));
@@ -71,23 +92,40 @@ function listGoals({ lists: { sizes, rounds } }: Gathered): Goal[] {
   const thousand = large.toLocaleString('en');
   const first = ['all', 'closed', 'active (spread evenly)', 'waiting (the oldest 2 %)'].map((status): Goal => ({
     what: `list of ${thousand}: ${status}, first page p50, of the same at ${small.toLocaleString('en')}`,
-    unit: '×', bound: 1.5, atLeast: false, values: grown(`${status}, first page`),
+    unit: '×',
+    bound: 1.5,
+    atLeast: false,
+    values: grown(`${status}, first page`),
   }));
-  const history = ['newest page', 'cursor near the end', 'cursor in the middle', 'cursor near the start'].map((place): Goal => ({
-    what: `history of 100,000 messages: ${place} p50, of the newest page`,
-    unit: '×', bound: 1.5, atLeast: false,
-    values: p50(`history, ${place}`, large).map((ms, i) => ms / (p50('history, newest page', large)[i] ?? Number.NaN)),
-  }));
+  const history = ['newest page', 'cursor near the end', 'cursor in the middle', 'cursor near the start'].map(
+    (place): Goal => ({
+      what: `history of 100,000 messages: ${place} p50, of the newest page`,
+      unit: '×',
+      bound: 1.5,
+      atLeast: false,
+      values: p50(`history, ${place}`, large).map(
+        (ms, i) => ms / (p50('history, newest page', large)[i] ?? Number.NaN),
+      ),
+    }),
+  );
   return [
     ...first,
-    { what: `list of ${thousand}: page 1,000 p50`, unit: 'ms', bound: 5, atLeast: false, values: p50('all, page 1,000', large) },
+    {
+      what: `list of ${thousand}: page 1,000 p50`,
+      unit: 'ms',
+      bound: 5,
+      atLeast: false,
+      values: p50('all, page 1,000', large),
+    },
     ...history.slice(1),
   ];
 }
 
 /** The targets, Markdown. Other builds follow with their own rows. */
 export function ratioTable(g: Gathered): string {
-  const builds = [...(g.load.values().next().value?.keys() ?? [])].filter((name) => name.startsWith(`${SWITCHBOARD} `) && name !== ON_SQLITE);
+  const builds = [...(g.load.values().next().value?.keys() ?? [])].filter(
+    (name) => name.startsWith(`${SWITCHBOARD} `) && name !== ON_SQLITE,
+  );
   const groups = [
     { name: '', rows: [...goals(g, SWITCHBOARD), ...otherGoals(g)] },
     { name: 'on SQLite: ', rows: goals(g, ON_SQLITE) },
@@ -102,7 +140,9 @@ export function ratioTable(g: Gathered): string {
       const range = `${short(Math.min(...values))} – ${short(Math.max(...values))}`;
       // Only the SQL server has targets under load; the embedded store's figures stand beside them.
       const target = name === 'on SQLite: ' ? '' : `${goal.atLeast ? '≥' : '≤'} ${goal.bound} ${goal.unit}`;
-      return [[name + goal.what, target, `${short(middle)} ${goal.unit}`, range, target === '' ? '' : reached ? 'yes' : 'no']];
+      return [
+        [name + goal.what, target, `${short(middle)} ${goal.unit}`, range, target === '' ? '' : reached ? 'yes' : 'no'],
+      ];
     }),
   );
   return table(['', 'target', 'median', 'range', 'reached'], rows);

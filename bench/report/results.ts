@@ -25,19 +25,25 @@ export async function writeResults(scene: Scene, gathered: Gathered): Promise<vo
     ...loadSections(gathered),
     ...otherSections(gathered),
   ];
-  if (gathered.faults.length > 0) sections.push(`## Failed runs\n\n${gathered.faults.map((fault) => `- ${fault}`).join('\n')}\n`);
+  if (gathered.faults.length > 0)
+    sections.push(`## Failed runs\n\n${gathered.faults.map((fault) => `- ${fault}`).join('\n')}\n`);
   writeFileSync(new URL('RESULTS.md', place), sections.join('\n'));
 }
 
 function machine({ options, version }: Scene): string {
-  const commit = git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', 'packages') === '' ? '' : ' and changes on top of it');
+  const commit =
+    git('rev-parse', '--short', 'HEAD') +
+    (git('status', '--porcelain', 'packages') === '' ? '' : ' and changes on top of it');
   const versions = ['ws', 'mysql2'].map((name) => `${name} ${versionOf(`../node_modules/${name}`)}`);
   const own = ['socket.io', 'express'].map((name) => `${name} ${versionOf(`node_modules/${name}`)}`);
   return table(
     ['', ''],
     [
       ['date', new Date().toISOString().slice(0, 16).replace('T', ' ')],
-      ['machine', `${cpus().length} cores, ${cpus()[0]?.model ?? ''}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${type()}`],
+      [
+        'machine',
+        `${cpus().length} cores, ${cpus()[0]?.model ?? ''}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${type()}`,
+      ],
       ['runtime', `Node.js ${process.versions.node}`],
       ['database', `${version}, innodb_flush_log_at_trx_commit=1; SQLite with WAL and synchronous=FULL`],
       ['libraries', [...versions, ...own].join(', ')],
@@ -57,9 +63,28 @@ function loadSections({ load }: Gathered): string[] {
       return { name: subject, times };
     });
     const file = `latency-${name}.svg`;
-    writeFileSync(new URL(`results/${file}`, place), latencyPicture(`${title}: from sending to acknowledged and delivered`, lines));
-    const rows = [...bySubject].map(([subject, runs]) => loadRow(subject, runs.filter((run) => run !== null)));
-    const head = ['', 'msg/s', 'range', 'p50 ms', 'p99 ms', 'server µs', 'database µs', 'generator µs', 'others', 'fsync p50 / p99 ms'];
+    writeFileSync(
+      new URL(`results/${file}`, place),
+      latencyPicture(`${title}: from sending to acknowledged and delivered`, lines),
+    );
+    const rows = [...bySubject].map(([subject, runs]) =>
+      loadRow(
+        subject,
+        runs.filter((run) => run !== null),
+      ),
+    );
+    const head = [
+      '',
+      'msg/s',
+      'range',
+      'p50 ms',
+      'p99 ms',
+      'server µs',
+      'database µs',
+      'generator µs',
+      'others',
+      'fsync p50 / p99 ms',
+    ];
     return [`## ${title}\n`, `![Latencies](results/${file})\n\n${table(head, rows)}\n`];
   });
 }
@@ -98,7 +123,10 @@ function otherSections({ store, idle, resume, start, lists }: Gathered): string[
       short(median(idle.map((run) => (run[name]?.bytes ?? Number.NaN) / 1024))),
       short(median(idle.map((run) => (run[name]?.collected ?? Number.NaN) / 1024))),
     ]);
-    sections.push('## Memory of an idle connection\n', `${table(['10,000 connections', 'KiB each', 'KiB each after a full collection'], rows)}\n`);
+    sections.push(
+      '## Memory of an idle connection\n',
+      `${table(['10,000 connections', 'KiB each', 'KiB each after a full collection'], rows)}\n`,
+    );
   }
   if (resume.length > 0) {
     const rows = Object.keys(resume[0] ?? {}).map((name) => [
@@ -108,7 +136,11 @@ function otherSections({ store, idle, resume, start, lists }: Gathered): string[
     ]);
     sections.push('## 10,000 clients come back and resume\n', `${table(['', 'seconds', 'server µs each'], rows)}\n`);
   }
-  if (start.length > 0) sections.push('## Start\n', `Ready after ${short(median(start))} ms (median), tables made on an empty SQLite file.\n`);
+  if (start.length > 0)
+    sections.push(
+      '## Start\n',
+      `Ready after ${short(median(start))} ms (median), tables made on an empty SQLite file.\n`,
+    );
   if (lists.rounds.length > 0) sections.push('## Lists and history\n', `${listTable(lists)}\n`);
   return sections;
 }

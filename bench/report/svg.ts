@@ -30,23 +30,36 @@ export function latencyPicture(title: string, lines: readonly Line[]): string {
     text(BOX.left, 26, title, 'font-size="16" font-weight="bold"'),
   ];
   for (let ms = low; ms <= high * 1.001; ms *= 10) {
-    parts.push(rule(BOX.left, y(ms), BOX.right, y(ms)), text(BOX.left - 8, y(ms) + 4, `${label(ms)} ms`, 'text-anchor="end"'));
+    parts.push(
+      rule(BOX.left, y(ms), BOX.right, y(ms)),
+      text(BOX.left - 8, y(ms) + 4, `${label(ms)} ms`, 'text-anchor="end"'),
+    );
   }
   for (const share of [0, ...SHARES]) {
     const name = share === 0 ? 'fastest' : `p${+(share * 100).toFixed(2)}`;
-    parts.push(rule(x(share), BOX.top, x(share), BOX.bottom), text(x(share), BOX.bottom + 20, name, 'text-anchor="middle"'));
+    parts.push(
+      rule(x(share), BOX.top, x(share), BOX.bottom),
+      text(x(share), BOX.bottom + 20, name, 'text-anchor="middle"'),
+    );
   }
   for (const [i, { name, times: histogram }] of seen.entries()) {
     const colour = COLOURS[i % COLOURS.length];
     const dash = DASHES[i % DASHES.length];
     const style = `stroke="${colour}" stroke-width="2.5" fill="none"${dash === '' ? '' : ` stroke-dasharray="${dash}"`}`;
-    const points = shares(histogram.count).map((share) => `${x(share).toFixed(1)},${y(histogram.quantile(share)).toFixed(1)}`);
+    const points = shares(histogram.count).map(
+      (share) => `${x(share).toFixed(1)},${y(histogram.quantile(share)).toFixed(1)}`,
+    );
     const at = BOX.top + 14 + i * 40;
     parts.push(
       `<polyline points="${points.join(' ')}" ${style}/>`,
       `<line x1="${BOX.right + 16}" y1="${at}" x2="${BOX.right + 48}" y2="${at}" ${style}/>`,
       text(BOX.right + 54, at + 4, name),
-      text(BOX.right + 54, at + 20, `p50 ${label(histogram.quantile(0.5))} · p99 ${label(histogram.quantile(0.99))} ms`, 'fill="#555" font-size="11"'),
+      text(
+        BOX.right + 54,
+        at + 20,
+        `p50 ${label(histogram.quantile(0.5))} · p99 ${label(histogram.quantile(0.99))} ms`,
+        'fill="#555" font-size="11"',
+      ),
     );
   }
   return `${[...parts, '</svg>'].join('\n')}\n`;

@@ -24,7 +24,9 @@ export async function runIdle(scene: Scene, entry?: string): Promise<Record<stri
   return {
     [PLAIN_SOCKET]: await weigh(await startRelay('tcp', weighed), 'tcp'),
     [BARE_WS]: await weigh(await startRelay('plain', weighed), 'websocket'),
-    switchboard: await withDatabase(scene, async ({ url }) => weigh(await startSwitchboard(url, entry, weighed), 'websocket')),
+    switchboard: await withDatabase(scene, async ({ url }) =>
+      weigh(await startSwitchboard(url, entry, weighed), 'websocket'),
+    ),
   };
 }
 

@@ -54,7 +54,10 @@ interface Filled {
 }
 
 /** Lists over databases of several sizes, every round of them in turn. */
-export async function runLists(scene: Scene, say: (text: string) => void): Promise<{ sizes: number[]; rounds: ListRun[] }> {
+export async function runLists(
+  scene: Scene,
+  say: (text: string) => void,
+): Promise<{ sizes: number[]; rounds: ListRun[] }> {
   const sizes = [10_000, 100_000, 1_000_000].filter((size) => size <= scene.options.largest);
   const filled: Filled[] = [];
   const rounds: ListRun[] = [];
@@ -148,15 +151,18 @@ async function selects(database: Database): Promise<number> {
 
 function get(agent: Agent, port: number, token: string, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const asked = request({ agent, host: '127.0.0.1', port, path, headers: { authorization: `Bearer ${token}` } }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => (text += chunk));
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve();
-        else reject(new Error(`${path}: ${response.statusCode} ${text.slice(0, 200)}`));
-      });
-    });
+    const asked = request(
+      { agent, host: '127.0.0.1', port, path, headers: { authorization: `Bearer ${token}` } },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve();
+          else reject(new Error(`${path}: ${response.statusCode} ${text.slice(0, 200)}`));
+        });
+      },
+    );
     asked.on('error', reject);
     asked.end();
   });

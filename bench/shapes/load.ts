@@ -30,7 +30,13 @@ export const loadShapes: readonly LoadShape[] = [
   { name: '64x1', title: '64 users, one outstanding message each', users: 64, outstanding: 1, subjects: ALL },
   { name: '64x16', title: '64 users, 16 outstanding messages each', users: 64, outstanding: 16, subjects: ALL },
   { name: '1000x1', title: '1,000 users, one outstanding message each', users: 1_000, outstanding: 1, subjects: ALL },
-  { name: 'half-load', title: "open loop at half of Socket.IO's peak", users: 64, outstanding: 1_000, subjects: STORED },
+  {
+    name: 'half-load',
+    title: "open loop at half of Socket.IO's peak",
+    users: 64,
+    outstanding: 1_000,
+    subjects: STORED,
+  },
 ];
 
 export interface LoadRun extends LoadResult {
@@ -40,11 +46,18 @@ export interface LoadRun extends LoadResult {
 /** The subjects of a shape, other builds of Switchboard among them. */
 export function subjectsOf(shape: LoadShape, { against, subjects }: Options): string[] {
   const others = against.map(({ name }) => `${SWITCHBOARD} ${name}`);
-  return [...shape.subjects.slice(0, 1), ...others, ...shape.subjects.slice(1)].filter((name) => subjects?.has(name) ?? true);
+  return [...shape.subjects.slice(0, 1), ...others, ...shape.subjects.slice(1)].filter(
+    (name) => subjects?.has(name) ?? true,
+  );
 }
 
 /** One run: a fresh database, a fresh server, a fresh generator. */
-export async function runLoad(scene: Scene, shape: LoadShape, name: string, perSecond: number | null): Promise<LoadRun> {
+export async function runLoad(
+  scene: Scene,
+  shape: LoadShape,
+  name: string,
+  perSecond: number | null,
+): Promise<LoadRun> {
   const { options } = scene;
   const work = async (database: Database | null): Promise<LoadRun> => {
     const subject = await startSubject(name, database, options, shape);
@@ -77,7 +90,8 @@ export async function runLoad(scene: Scene, shape: LoadShape, name: string, perS
 function startSubject(name: string, database: Database | null, options: Options, shape: LoadShape): Promise<Subject> {
   const { profile, against } = options;
   const file = `${name.replaceAll(' ', '-')}-${shape.name}`;
-  const nodeArgs = profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${file}.cpuprofile`];
+  const nodeArgs =
+    profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${file}.cpuprofile`];
   switch (name) {
     case SOCKET_IO:
       return startSocketIo(database?.url ?? '');

@@ -41,7 +41,8 @@ function nextBatch(lane: number, lanes: number): Batch {
   return { messages, sessions: [...touched.values()] };
 }
 
-const OVERWRITE = 'ON DUPLICATE KEY UPDATE last_message_time=VALUES(last_message_time), message_count=VALUES(message_count), last_seq=VALUES(last_seq)';
+const OVERWRITE =
+  'ON DUPLICATE KEY UPDATE last_message_time=VALUES(last_message_time), message_count=VALUES(message_count), last_seq=VALUES(last_seq)';
 
 async function mysqlLane(lane: number, lanes: number, running: () => boolean): Promise<void> {
   const connection: Connection = await mysql.createConnection({ uri: DATABASE_URL, timezone: 'Z' });
@@ -50,7 +51,10 @@ async function mysqlLane(lane: number, lanes: number, running: () => boolean): P
     await connection.beginTransaction();
     const insert = 'INSERT INTO messages (message_id, session_id, seq, sender_id, content, created_at) VALUES ?';
     await connection.query<ResultSetHeader>(insert, [messages]);
-    await connection.query(`INSERT INTO sessions (session_id, last_message_time, message_count, last_seq) VALUES ? ${OVERWRITE}`, [sessions]);
+    await connection.query(
+      `INSERT INTO sessions (session_id, last_message_time, message_count, last_seq) VALUES ? ${OVERWRITE}`,
+      [sessions],
+    );
     await connection.commit();
   }
   await connection.end();

@@ -23,7 +23,12 @@ else relay(kind === 'corked');
 
 function relay(corked: boolean): void {
   const http = createServer((_request, response) => response.end('ready'));
-  const server = new WebSocketServer({ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: 65_536 });
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: 65_536,
+  });
   let admin: { ws: WebSocket; socket: Socket } | undefined;
   const write = corked ? corkedWrites() : undefined;
   http.on('upgrade', (request, socket, head) => {
@@ -59,10 +64,21 @@ function relay(corked: boolean): void {
         data: { sessionId, messageId, clientMessageId, seq: count, status: 'sent', timestamp },
       });
       const message = {
-        messageId, senderId: userId, senderType: 'user', content, messageType, createdAt: timestamp, seq: count,
-        status: 'sent', attachments: [], clientMessageId,
+        messageId,
+        senderId: userId,
+        senderType: 'user',
+        content,
+        messageType,
+        createdAt: timestamp,
+        seq: count,
+        status: 'sent',
+        attachments: [],
+        clientMessageId,
       };
-      send(admin, { type: 'new_user_message', data: { sessionId, message, userInfo: { userId, nickname, avatar: '' } } });
+      send(admin, {
+        type: 'new_user_message',
+        data: { sessionId, message, userInfo: { userId, nickname, avatar: '' } },
+      });
     } else if (type === 'hello') {
       const actor = { type: 'user', id: from.claims.userId };
       send(from, { type: 'welcome', data: { protocol: 2, connectionId: 'c', actor, serverTime: timestamp } });

@@ -45,24 +45,28 @@ function verify(token) {
   return claims;
 }
 
-io.use(async (socket, next) => {
+/** Who connects; a user's session is made if there is none. */
+async function admit(socket, next) {
   try {
     const { userId, roles, nickname } = verify(socket.handshake.auth.token);
     socket.data = { userId, nickname, admin: roles.includes('admin') };
     if (!socket.data.admin) {
-      await pool.query("INSERT IGNORE INTO chat_sessions (session_id, user_id, admin_id, status) VALUES (?, ?, ?, 'active')", [
-        `s${userId}`, userId, ADMIN,
-      ]);
+      await pool.query(
+        "INSERT IGNORE INTO chat_sessions (session_id, user_id, admin_id, status) VALUES (?, ?, ?, 'active')",
+        [`s${userId}`, userId, ADMIN],
+      );
     }
     next();
   } catch (error) {
     next(error);
   }
-});
+}
+
+io.use((socket, next) => void admit(socket, next));
 
 io.on('connection', (socket) => {
   const { userId, nickname, admin } = socket.data;
-  if (admin) socket.join(`admin:${userId}`);
+  if (admin) void socket.join(`admin:${userId}`);
   socket.on('send_message', async (data, acknowledge) => {
     try {
       const messageId = `msg_${randomUUID()}`;

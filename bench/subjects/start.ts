@@ -55,7 +55,11 @@ async function start(program: Program): Promise<Subject> {
 }
 
 /** @param entry the `main.js` to run, of this clone or of another */
-export function startSwitchboard(databaseUrl: string | null, entry = builtServer, options: SubjectOptions = {}): Promise<Subject> {
+export function startSwitchboard(
+  databaseUrl: string | null,
+  entry = builtServer,
+  options: SubjectOptions = {},
+): Promise<Subject> {
   const folder = freshFolder('subject');
   return start({
     name: 'switchboard',
@@ -73,11 +77,20 @@ export function startSwitchboard(databaseUrl: string | null, entry = builtServer
 }
 
 export function startSocketIo(databaseUrl: string): Promise<Subject> {
-  return start({ name: 'socket.io', args: [join(here, 'socket-io.mjs')], env: { DATABASE_URL: databaseUrl, NODE_ENV: 'production' } });
+  return start({
+    name: 'socket.io',
+    args: [join(here, 'socket-io.mjs')],
+    env: { DATABASE_URL: databaseUrl, NODE_ENV: 'production' },
+  });
 }
 
 export function startRelay(kind: 'plain' | 'corked' | 'tcp', options: SubjectOptions = {}): Promise<Subject> {
-  return start({ name: `relay (${kind})`, args: [...typescript, join(here, 'relay.ts')], env: { RELAY: kind }, ...options });
+  return start({
+    name: `relay (${kind})`,
+    args: [...typescript, join(here, 'relay.ts')],
+    env: { RELAY: kind },
+    ...options,
+  });
 }
 
 export async function stop(subject: Subject): Promise<void> {

@@ -1,6 +1,6 @@
-import type { ServerFrame } from '@switchboard/protocol';
+import type { Attachment, ServerFrame } from '@switchboard/protocol';
 import { type Ack, type Client, type ClientEvents, type ClientOptions, SwitchboardError } from './api.ts';
-import type { Phase } from './connection.ts';
+import { type Phase, UNAUTHORIZED } from './connection.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { createEvents } from './events.ts';
 import { createFollowing } from './following.ts';
@@ -58,7 +58,6 @@ export function createClient(options: ClientOptions): Client {
     frameNames: options.frameNames ?? {},
     onFrame: hear,
     onPhase: moved,
-    onUnauthorized: () => tell('unauthorized', undefined),
     onError: fault,
     onLeave: sending.leave,
   });
@@ -74,6 +73,7 @@ export function createClient(options: ClientOptions): Client {
       connecting = null;
     }
     tell('state', { state, code });
+    if (state === 'waiting' && code === UNAUTHORIZED) tell('unauthorized', undefined);
   }
 
   function hear(frame: ServerFrame): void {
@@ -152,7 +152,7 @@ export function createClient(options: ClientOptions): Client {
       senderId: accountId as number,
       content,
       messageType,
-      attachments: [...attachments],
+      attachments: attachments as Attachment[],
       createdAt: timestamp,
       seq,
       status: 'sent' as const,

@@ -59,9 +59,9 @@ export type ConnectionInput =
  * What the driver has to do, with the state that comes with it:
  * `authorize`: ask for a token, and give it back as `token` with the number of this try · `dial`: open a socket with
  * `state.token` · `hello`, `ping`: send that frame · `refresh`: send `state.token` as the new one · `hang_up`: close the
- * socket, if there is one, and listen to it no longer · `unauthorized`: tell that the server no longer takes the token.
+ * socket, if there is one, and listen to it no longer.
  */
-export type ConnectionEffect = 'authorize' | 'dial' | 'hello' | 'ping' | 'refresh' | 'hang_up' | 'unauthorized';
+export type ConnectionEffect = 'authorize' | 'dial' | 'hello' | 'ping' | 'refresh' | 'hang_up';
 
 export interface World {
   readonly now: number;
@@ -90,7 +90,7 @@ export const FLOOD_MS = 60_000;
 export const REFRESH_EVERY_MS = 10_000;
 
 /** Close codes that say more than "come back"; the protocol's `closeCodes`. */
-const UNAUTHORIZED = 4001;
+export const UNAUTHORIZED = 4001;
 const FORBIDDEN = 4003;
 const FLOOD = 4029;
 /** What a browser says of a connection that ended without a word. */
@@ -180,19 +180,18 @@ function gotToken(state: ConnectionState, token: string | null, world: World): S
 function closed(state: ConnectionState, code: number, world: World): Step {
   const ended = { ...state, closeCode: code };
   if (code === FORBIDDEN) return stop(ended);
-  if (code === UNAUTHORIZED) return wait({ ...ended, spentToken: state.token }, world, 'unauthorized');
-  return wait(ended, world);
+  return wait(code === UNAUTHORIZED ? { ...ended, spentToken: state.token } : ended, world);
 }
 
 /** Full jitter: anything from nothing to the bound, which doubles with every failure. */
-function wait(state: ConnectionState, { now, random }: World, ...effects: ConnectionEffect[]): Step {
+function wait(state: ConnectionState, { now, random }: World): Step {
   const stable = state.phase === 'online' && now - state.onlineAt >= STABLE_MS;
   const failures = stable ? 0 : state.failures;
   const bound = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failures, 10));
   const notBefore = now + (state.closeCode === FLOOD ? FLOOD_MS : state.advisedMs);
   const wakeAt = Math.max(notBefore + random() * bound, state.offline ? now + BACKOFF_CAP_MS : 0);
   const waiting = { phase: 'waiting', failures: failures + 1, notBefore, wakeAt, advisedMs: 0 } as const;
-  return goOn({ ...state, ...waiting, attempt: state.attempt + 1 }, ...effects, 'hang_up');
+  return goOn({ ...state, ...waiting, attempt: state.attempt + 1 }, 'hang_up');
 }
 
 function stop(state: ConnectionState): Step {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ANSWER_MS, createFollowing, type Following, HOLD_MS, TOGETHER } from './following.ts';
+import { ANSWER_MS, createFollowing, type Following, HOLD_MS, RETRY_MS, TOGETHER } from './following.ts';
 import type { SessionView, ViewEvent } from './session-view.ts';
 
 const at = '2025-08-13T00:30:00.000Z';
@@ -99,7 +99,7 @@ describe('a session that is followed', () => {
     const [asked] = client.ask(1_000) as [Asked];
     client.following.refused(asked.requestId, 'S', later, 1_000);
     const { wakeAt } = client.following.next(1_000);
-    expect(wakeAt).toBe(2_500);
+    expect(wakeAt).toBe(1_000 + 1_000 + RETRY_MS / 2);
     expect(client.ask(wakeAt)).toHaveLength(1);
   });
 

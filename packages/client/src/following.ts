@@ -58,7 +58,6 @@ interface Place {
   /** When a gap is no longer a matter of patience; 0 while there is none. */
   holdUntil: number;
   notBefore: number;
-  tries: number;
   /** Somebody waits for it to be complete. */
   opening: Deferred<SessionView> | null;
 }
@@ -69,12 +68,12 @@ export const TOGETHER = 200;
 export const HOLD_MS = 500;
 /** How long an answer may take. */
 export const ANSWER_MS = 15_000;
-const RETRY_MS = 1_000;
-const RETRY_MOST_MS = 30_000;
+/** Over how long those spread who ask again after a refusal. */
+export const RETRY_MS = 5_000;
 
 export function createFollowing({ side, random, onEvent, tell }: FollowingParts): Following {
   const places = new Map<string, Place>();
-  const calm = { stale: true, askedAt: 0, holdUntil: 0, notBefore: 0, tries: 0 };
+  const calm = { stale: true, askedAt: 0, holdUntil: 0, notBefore: 0 };
   let requests = 0;
 
   function placeOf(sessionId: string): Place {
@@ -197,7 +196,7 @@ export function createFollowing({ side, random, onEvent, tell }: FollowingParts)
       const place = followed(sessionId);
       if (!place || place.requestId !== requestId) return undefined;
       const { view } = place;
-      place.askedAt = place.tries = 0;
+      place.askedAt = 0;
       // What we hold is not of this log.
       if (anew) reset(place, 0);
       else {
@@ -216,7 +215,7 @@ export function createFollowing({ side, random, onEvent, tell }: FollowingParts)
         if (place.requestId !== requestId || (sessionId ?? place.sessionId) !== place.sessionId) continue;
         place.askedAt = 0;
         place.stale = true;
-        place.notBefore = now + retryAfterMs + random() * Math.min(RETRY_MOST_MS, RETRY_MS * 2 ** place.tries++);
+        place.notBefore = now + retryAfterMs + random() * RETRY_MS;
         if (!retryable) end(place, code);
       }
     },

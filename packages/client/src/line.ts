@@ -13,7 +13,6 @@ export interface LineParts {
   readonly frameNames: Readonly<Record<string, string>>;
   readonly onFrame: (frame: ServerFrame) => void;
   readonly onPhase: (phase: Phase, closeCode: number | null) => void;
-  readonly onUnauthorized: () => void;
   readonly onError: (code: string, cause: unknown) => void;
   readonly onLeave: () => void;
 }
@@ -62,9 +61,6 @@ export function createLine(parts: LineParts): Line {
         break;
       case 'hang_up':
         hangUp();
-        break;
-      case 'unauthorized':
-        parts.onUnauthorized();
         break;
     }
   }

@@ -133,7 +133,8 @@ export function createOutbox(random: () => number, expireMs: number = EXPIRE_MS)
         const id = clientMessageId ?? (flight.size === 1 ? [...flight][0] : undefined);
         return id === undefined ? undefined : remove(id);
       }
-      if (code === 'RATE_LIMITED') {
+      // Once for each round: all that were on their way are refused together.
+      if (code === 'RATE_LIMITED' && !troubled) {
         burst = 1;
         tokens = Math.min(tokens, 1);
         perSecond = Math.max(1, perSecond / 2);

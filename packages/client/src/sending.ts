@@ -135,13 +135,13 @@ export function createSending(parts: SendingParts): Sending {
       if (outbox.find(clientMessageId)) return ack.promise;
       // A copy, as it will be read back: what the caller does to it later must not change what is sent again.
       const text = JSON.stringify({ clientMessageId, sessionId, content, messageType, attachments, at: clock.now() });
-      const entry = outbox.add(JSON.parse(text) as Entry);
+      const written = JSON.parse(text) as Entry;
+      // A frame that is too large would cost the connection, on every try.
+      const tooLarge = bytesOf(JSON.stringify(frameOf(written))) > FRAME_BYTES;
+      const entry = tooLarge ? written : outbox.add(written);
       keep();
       parts.onWaiting(entry);
-      // A frame that is too large would cost the connection, on every try.
-      if (bytesOf(JSON.stringify(frameOf(entry))) > FRAME_BYTES) {
-        this.refused(clientMessageId, { code: 'FRAME_TOO_LARGE', retryable: false });
-      }
+      if (tooLarge) fail(entry, 'FRAME_TOO_LARGE');
       return ack.promise;
     },
 

@@ -92,6 +92,13 @@ describe('messages of our own', () => {
     expect(contents(view)).toEqual(['1', 'mine']);
   });
 
+  test('that the log has had for long are not shown twice', () => {
+    const view = viewOf(message(1, { clientMessageId: 'c1' }), message(2));
+    view.addOwn(own);
+    expect(view.add(message(1, { clientMessageId: 'c1' }))).toEqual([]);
+    expect(contents(view)).toEqual(['1', '2']);
+  });
+
   test('may fail, and be taken away', () => {
     const view = viewOf();
     view.addOwn(own);

@@ -101,12 +101,17 @@ export function createView(sessionId: string | null, side: SenderType): Writable
   const held = new Map<number, ViewEvent>();
   const receipts = new Map<string, Receipt>();
 
+  /** A message of our own is in the log. */
+  function forgetOwn(event: ViewEvent): void {
+    if (event.kind === 'message' && event.message.senderType === side) own.delete(event.message.clientMessageId ?? '');
+    shown = null;
+  }
+
   function apply(event: ViewEvent): void {
     lastSeq = event.seq;
-    shown = null;
+    forgetOwn(event);
     if (event.kind === 'message') {
       log.push(chatMessage(event.message));
-      if (event.message.senderType === side) own.delete(event.message.clientMessageId ?? '');
       // A session is opened by its first message, and waits until an event says otherwise.
       if (lastSeq === 1) status = 'waiting';
     } else if (event.kind === 'status') ({ status, adminId } = event);
@@ -154,6 +159,7 @@ export function createView(sessionId: string | null, side: SenderType): Writable
     add(event) {
       const applied: ViewEvent[] = [];
       if (event.seq > lastSeq) held.set(event.seq, event);
+      else forgetOwn(event);
       for (let next; (next = held.get(lastSeq + 1)); applied.push(next)) {
         held.delete(next.seq);
         apply(next);

@@ -100,7 +100,7 @@ function untilEnd(log: Log): Promise<number> {
       });
     }
     // What it left half-done nobody knows: end in order, and let whoever watches over us start afresh.
-    process.once('uncaughtException', (error) => {
+    process.on('uncaughtException', (error) => {
       log.fatal({ err: error }, 'uncaught error; stopping');
       endWith(1);
     });

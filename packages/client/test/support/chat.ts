@@ -1,15 +1,38 @@
 /** A real server, and clients of the SDK beside it. */
-import { onTestFinished } from 'vitest';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { startSwitchboard } from '../../../../testing/switchboard.ts';
 import type { Switchboard, SwitchboardOptions } from '../../../../testing/switchboard.ts';
 import { type Client, type ClientEvents, type ClientOptions, type Clock, createClient } from '../../src/index.ts';
 
-/** A server for the one test that runs; without rate limits unless the test sets them. */
-export async function boot(options: SwitchboardOptions = {}): Promise<Chat> {
-  const server = await startSwitchboard({ ...options, env: { RATE_LIMIT: 'off', ...options.env } });
+/** Of tests that share a server: what one leaves behind is no other's business. */
+const shared = {
+  RATE_LIMIT: 'off',
+  MAX_ACTIVE_SESSIONS_PER_ADMIN: '1000',
+  ADMIN_OFFLINE_GRACE_SECONDS: '600',
+};
+
+/** One server for all tests of a file. */
+export function useChat(options: SwitchboardOptions = {}): Chat {
+  let server: Switchboard | undefined;
+  beforeAll(async () => {
+    server = await startSwitchboard({ ...options, env: { ...shared, ...options.env } });
+  });
+  afterAll(() => server?.remove());
+  return new Chat(() => server as Switchboard);
+}
+
+/** A server for the one test that runs. */
+export async function bootHere(options: SwitchboardOptions = {}): Promise<Chat> {
+  const server = await startSwitchboard({ ...options, env: { ...shared, ...options.env } });
   onTestFinished(() => server.remove());
-  return new Chat(server);
+  return new Chat(() => server);
+}
+
+/** Account ids that nobody has used. */
+let lastId = 1_000;
+export function newId(): number {
+  return ++lastId;
 }
 
 export interface History {
@@ -21,10 +44,14 @@ export interface History {
 }
 
 export class Chat {
-  readonly server: Switchboard;
+  readonly #server: () => Switchboard;
 
-  constructor(server: Switchboard) {
-    this.server = server;
+  constructor(server: () => Switchboard) {
+    this.#server = server;
+  }
+
+  get server(): Switchboard {
+    return this.#server();
   }
 
   userToken(id: number, more: object = {}): string {
@@ -35,12 +62,12 @@ export class Chat {
     return this.server.token({ userId: id, roles: ['admin'], ...more });
   }
 
-  user(id: number, options: Partial<ClientOptions> = {}): Tested {
-    return this.#client({ type: 'user', auth: () => this.userToken(id), ...options });
+  user(options: Partial<ClientOptions> = {}, id: number = newId()): Tested {
+    return this.#client({ type: 'user', auth: () => this.userToken(id), ...options }, id);
   }
 
-  admin(id: number, options: Partial<ClientOptions> = {}): Tested {
-    return this.#client({ type: 'admin', auth: () => this.adminToken(id), ...options });
+  admin(options: Partial<ClientOptions> = {}, id: number = newId()): Tested {
+    return this.#client({ type: 'admin', auth: () => this.adminToken(id), ...options }, id);
   }
 
   /** All messages of a session, by REST. */
@@ -66,10 +93,10 @@ export class Chat {
     return answer.data;
   }
 
-  #client(options: Omit<ClientOptions, 'url'> & { url?: string }): Tested {
+  #client(options: Omit<ClientOptions, 'url'> & { url?: string }, id: number): Tested {
     const client = createClient({ url: this.server.url, WebSocket, ...options });
     onTestFinished(() => client.close());
-    return new Tested(client);
+    return new Tested(client, id);
   }
 }
 
@@ -82,11 +109,14 @@ const names = [
 /** A client with all that it told. */
 export class Tested {
   readonly client: Client;
+  /** The account's. */
+  readonly id: number;
   readonly told: Told[] = [];
   readonly #waiting = new Set<() => void>();
 
-  constructor(client: Client) {
+  constructor(client: Client, id: number) {
     this.client = client;
+    this.id = id;
     for (const name of names) {
       client.on(name, (detail) => {
         this.told.push({ name, detail } as Told);

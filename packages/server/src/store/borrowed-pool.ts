@@ -38,30 +38,43 @@ const TAKE = `SET ${[
 ].join(', ')}`;
 const GIVE_BACK = `SET ${names.map((name) => `SESSION ${name} = ${noted(name)}`).join(', ')}`;
 
-/** How rows must come, whatever the pool was made with: options of the single query win over the pool's. */
+/** How rows must come, whatever the pool was made with: numbers as numbers, everything else as text. */
 const ROWS = {
-  dateStrings: true,
-  timezone: 'Z',
-  jsonStrings: true,
-  supportBigNumbers: true,
-  bigNumberStrings: false,
-  decimalNumbers: false,
   rowsAsArray: false,
   nestTables: false,
-  typeCast: true,
   namedPlaceholders: false,
+  typeCast: (field: Field): string | number | null => {
+    const text = field.string('utf8');
+    return text !== null && NUMBERS.has(field.type) ? numberOrText(text) : text;
+  },
 };
+const NUMBERS = new Set(['TINY', 'SHORT', 'LONG', 'INT24', 'LONGLONG', 'YEAR', 'FLOAT', 'DOUBLE']);
+interface Field {
+  readonly type: string;
+  string(encoding: string): string | null;
+}
+
+/** A whole number beyond what a number can hold stays a text, as in a pool of our own. */
+function numberOrText(text: string): number | string {
+  const number = Number(text);
+  return Number.isInteger(number) && !Number.isSafeInteger(number) ? text : number;
+}
+
 /** How long a free connection is waited for, and how long the settings may take. */
 const WAIT_MS = 4_000;
+const ASK_AGAIN_MS = 20;
+const FULL = /No connections available|Queue limit reached/;
 
 /**
  * The host's own pool. Nothing about the pool is changed, and a connection goes back as it came: our settings hold
- * only while we have it. It costs two round trips each time, which a pool of our own does not.
+ * only while we have it. That costs two round trips each time, which a pool of our own does not.
  */
 export class BorrowedPool implements ConnectionSource {
   readonly #pool: CorePool;
   /** Connections whose character set was looked at: it is fixed for as long as they live. */
   readonly #seen = new WeakSet<PoolConnection>();
+  /** With our settings, and in nobody's hands. */
+  readonly #resting: PoolConnection[] = [];
   #out = 0;
   #allBack: (() => void) | undefined;
 
@@ -77,17 +90,30 @@ export class BorrowedPool implements ConnectionSource {
   }
 
   getConnection(done: (error: Error | null, connection: Lease) => void): void {
+    const resting = this.#resting.pop();
+    if (resting) {
+      done(null, this.#lease(resting));
+      return;
+    }
     let late = false;
     const impatience = setTimeout(() => {
       late = true;
       done(away(new Error(`no connection of the pool became free in ${WAIT_MS} ms`)), undefined as never);
     }, WAIT_MS);
-    this.#pool.getConnection((error, connection) => {
-      clearTimeout(impatience);
-      if (late) connection?.release();
-      else if (error) done(away(error), undefined as never);
-      else void this.#lend(connection, done);
-    });
+    const ask = (): void =>
+      this.#pool.getConnection((error, connection) => {
+        if (late) {
+          connection?.release();
+        } else if (error && FULL.test(error.message)) {
+          // A pool that does not let callers wait: its connections are soon back all the same.
+          setTimeout(ask, ASK_AGAIN_MS);
+        } else {
+          clearTimeout(impatience);
+          if (error) done(away(error), undefined as never);
+          else void this.#lend(connection, done);
+        }
+      });
+    ask();
   }
 
   /** Resolves when all connections are back. The pool itself is the host's to end. */
@@ -108,13 +134,28 @@ export class BorrowedPool implements ConnectionSource {
       done(error as Error, undefined as never);
       return;
     }
-    done(null, {
+    done(null, this.#lease(connection));
+  }
+
+  #lease(connection: PoolConnection): Lease {
+    return {
       query: (options, settle) => connection.query({ ...ROWS, ...options }, settle as never),
-      release: () => void this.#giveBack(connection),
+      release: () => this.#rest(connection),
       destroy: () => {
         connection.destroy();
         this.#back();
       },
+    };
+  }
+
+  /** Keeps a connection for the rest of this turn: what comes next most often comes at once. */
+  #rest(connection: PoolConnection): void {
+    this.#resting.push(connection);
+    setImmediate(() => {
+      const place = this.#resting.indexOf(connection);
+      if (place < 0) return;
+      this.#resting.splice(place, 1);
+      void this.#giveBack(connection);
     });
   }
 

@@ -85,14 +85,14 @@ async function names(run: Run, sql: string, values: readonly string[]): Promise<
 }
 
 /** Names of the foreign keys from messages to sessions. */
-async function ties(run: Run): Promise<unknown[]> {
+async function ties(run: Run): Promise<string[]> {
   const found = await names(
     run,
     `SELECT DISTINCT constraint_name AS name FROM information_schema.key_column_usage
      WHERE ${OF_TABLE} AND referenced_table_schema = DATABASE() AND referenced_table_name = 'chat_sessions'`,
     ['chat_messages'],
   );
-  return [...found];
+  return [...found].map(String);
 }
 
 /** The document's indexes that are there, but for those that a foreign key of somebody else's needs. */

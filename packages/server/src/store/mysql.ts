@@ -45,7 +45,7 @@ export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
   const borrowed = options instanceof BorrowedPool;
   const pool = borrowed ? options : ownPool(options);
   // A session that is not ours alone keeps its own isolation; only the transaction that follows gets this one.
-  const begin = borrowed ? ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE', BEGIN] : [BEGIN];
+  const begin = borrowed ? ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', BEGIN] : [BEGIN];
   return {
     name: 'mysql',
     kysely: kyselyDialect(pool),

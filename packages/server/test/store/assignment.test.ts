@@ -179,7 +179,7 @@ onEveryStore('assignment', (bench) => {
     await roster.online({ id: 1, nickname: '', avatar: '' }, 'earlier');
     await roster.online({ id: 2, nickname: '', avatar: '' }, 'me');
     await roster.expire(0, null);
-    expect((await roster.onlineAdmins()).toSorted()).toEqual([1, 2]);
+    expect(new Set(await roster.onlineAdmins())).toEqual(new Set([1, 2]));
     await roster.expire(0, 'me');
     await tick();
     expect([await roster.onlineAdmins(), await roster.overdue()]).toEqual([[2], [1]]);

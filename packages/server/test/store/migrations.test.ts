@@ -77,14 +77,14 @@ onEveryStore('migrations', (bench) => {
 });
 
 /** Processes of their own that make the same new files at the same moments. Node 20 cannot run TypeScript: tsx does. */
-const FILES = 20;
+const FILES = 400;
 const STARTER = `
 const { sqliteDialect } = await import(process.env.SQLITE);
 const { SqlStore } = await import(process.env.STORE);
 process.stdout.write('ready');
 const at = await new Promise((resolve) => process.stdin.once('data', (text) => resolve(Number(text))));
 for (let i = 0; i < ${FILES}; i++) {
-  while (Date.now() < at + i * 100) {}
+  while (Date.now() < at + i * 40) {}
   const store = new SqlStore({ dialect: await sqliteDialect(process.env.FILES_IN + '/' + i + '.db'), capacity: 1 });
   await store.migrate();
   await store.ready();

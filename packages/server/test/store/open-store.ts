@@ -44,7 +44,7 @@ export function onEveryStore(title: string, suite: (bench: Bench) => void): void
     const file = (): string => path.join(folder, `store-${count}.db`);
     const dialect = async (): Promise<Dialect> => sqliteDialect(file());
     beforeAll(async () => {
-      folder = await freshFolder('store');
+      folder = freshFolder('store');
     });
     afterAll(async () => {
       await Promise.all(opened.map((o) => o.close()));

@@ -76,7 +76,7 @@ onEveryStore('reads', (bench) => {
     await appendOk(store, command('message', 'log-2', { by: user(2) }));
     const logs = await store.logs([{ sessionId: 'log', afterSeq: 10 }, { sessionId: 'nobody', afterSeq: 0 }, { sessionId: 'log-2', afterSeq: 0 }, { sessionId: 'log', afterSeq: 12 }]);
     expect(logs.map((l) => l && l.events.map((e) => e.seq))).toEqual([[11, 12, 13], null, [1], [13]]);
-    expect([...(await store.heads(['log', 'log-2', 'nobody']))].toSorted()).toEqual([['log', 13], ['log-2', 1]]);
+    expect(await store.heads(['log', 'log-2', 'nobody'])).toEqual(new Map([['log', 13], ['log-2', 1]]));
     expect(await store.heads([])).toEqual(new Map());
   });
 
