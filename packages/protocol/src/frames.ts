@@ -17,8 +17,11 @@ import { limits } from './limits.ts';
 
 /** Schemas of the WebSocket frames. Client frames are checked against theirs; server frames are typed by them. */
 
+/** Larger integers would come back rounded. */
+const SAFE = Number.MAX_SAFE_INTEGER;
+
 export const RequestId = Type.Optional(
-  Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Integer()], {
+  Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Integer({ minimum: -SAFE, maximum: SAFE })], {
     description: "The client's own mark, echoed in the reply",
   }),
 );

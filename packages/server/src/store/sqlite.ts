@@ -71,7 +71,7 @@ class SqliteConnection implements Transaction {
   constructor(database: Database) {
     this.#database = database;
     database.exec(`PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}; PRAGMA foreign_keys=ON`);
-    database.exec('PRAGMA journal_mode=WAL');
+    useWal(database);
     // WAL alone would mean synchronous=NORMAL on some builds: acknowledged rows lost at power loss.
     database.exec('PRAGMA synchronous=FULL');
   }
