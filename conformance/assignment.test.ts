@@ -10,7 +10,7 @@ const GRACE_SECONDS = 1;
 
 describeStores('assignment', (store) => {
   const { house } = useServer(async () => ({
-    databaseUrl: await store.databaseUrl(),
+    ...(await store.database()),
     env: {
       MAX_ACTIVE_SESSIONS_PER_ADMIN: String(CAPACITY),
       ADMIN_OFFLINE_GRACE_SECONDS: String(GRACE_SECONDS),

@@ -52,13 +52,13 @@ export function useServer(options: () => SwitchboardOptions | Promise<Switchboar
 
 export interface Store {
   readonly name: string;
-  /** A fresh database; undefined lets the server use its own SQLite file. */
-  readonly databaseUrl: () => Promise<string | undefined>;
+  /** A fresh database, as the server is told of it; SQLite's is the server's own file. */
+  readonly database: () => Promise<Pick<SwitchboardOptions, 'databaseUrl'>>;
 }
 
 /** The same suite on SQLite, MariaDB and MySQL, as far as they are here. */
 export function describeStores(name: string, body: (store: Store) => void): void {
-  describe(`${name} on SQLite`, () => body({ name: 'SQLite', databaseUrl: async () => undefined }));
+  describe(`${name} on SQLite`, () => body({ name: 'SQLite', database: async () => ({}) }));
   describeWith('mariadb', `${name} on MariaDB`, () => body(onServer('MariaDB', openMariadb)));
   describeWith('mysql', `${name} on MySQL`, () => body(onServer('MySQL', openMysql)));
 }
@@ -68,9 +68,9 @@ function onServer(name: string, open: () => Promise<SqlServer>): Store {
   afterAll(() => server?.stop());
   return {
     name,
-    async databaseUrl() {
+    async database() {
       server ??= await open();
-      return (await server.createDatabase('conformance')).url;
+      return { databaseUrl: (await server.createDatabase('conformance')).url };
     },
   };
 }

@@ -7,7 +7,7 @@ import { visit } from './scenes.ts';
 const ACCOUNT = { userId: 31, roles: ['user', 'admin'], phone: '13612227930', nickname: '用户昵称' };
 
 describeStores('the checklist', (store) => {
-  const { house } = useServer(async () => ({ databaseUrl: await store.databaseUrl() }));
+  const { house } = useServer(() => store.database());
 
   test('R2.11 R4.6 R4.13 R4.16 R4.18 R10.1 account 13612227930 writes to itself, and every step of it arrives', async () => {
     const token = house.token(ACCOUNT);

@@ -6,7 +6,7 @@ import type { Peer } from './peer.ts';
 import { staff, visit } from './scenes.ts';
 
 describeStores('routing', (store) => {
-  const { house } = useServer(async () => ({ databaseUrl: await store.databaseUrl() }));
+  const { house } = useServer(() => store.database());
 
   /** The seqs of one session as a connection heard them, in order of arrival, with what they were. */
   function heard(peer: Peer, sessionId: string): (readonly [number, string])[] {

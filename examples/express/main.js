@@ -20,14 +20,14 @@ const server = app.listen(process.env.PORT ?? 3000, () => console.log(`http://12
 
 // WebSockets do not pass Express: each upgrade goes to Switchboard, or else to your own.
 const sockets = new WebSocketServer({ noServer: true });
-sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(`you said ${data}`)));
+sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(`you said ${String(data)}`)));
 server.on('upgrade', (request, socket, head) => {
   if (switchboard.upgrade(request, socket, head)) return;
   sockets.handleUpgrade(request, socket, head, (opened) => sockets.emit('connection', opened));
 });
 
-process.once('SIGTERM', async () => {
+process.once('SIGTERM', () => {
   server.close();
   for (const socket of sockets.clients) socket.close();
-  await switchboard.close();
+  void switchboard.close();
 });

@@ -22,8 +22,8 @@ app.addHook('preClose', () => switchboard.close());
 await app.register(websocket);
 app.get('/hello', async () => 'hello from the host');
 app.get('/live', { websocket: true }, (socket) => {
-  socket.on('message', (data) => socket.send(`you said ${data}`));
+  socket.on('message', (data) => socket.send(`you said ${String(data)}`));
 });
 console.log(await app.listen({ port: Number(process.env.PORT ?? 3000) }));
 
-process.once('SIGTERM', () => app.close());
+process.once('SIGTERM', () => void app.close());

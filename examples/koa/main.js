@@ -20,11 +20,11 @@ const server = app.listen(process.env.PORT ?? 3000, () => console.log(`http://12
 
 // Your own WebSockets: this library refuses every path but its own, so Switchboard goes in front of it.
 const sockets = new WebSocketServer({ server, path: '/live' });
-sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(`you said ${data}`)));
+sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(`you said ${String(data)}`)));
 switchboard.attach(server);
 
-process.once('SIGTERM', async () => {
+process.once('SIGTERM', () => {
   server.close();
   for (const socket of sockets.clients) socket.close();
-  await switchboard.close();
+  void switchboard.close();
 });

@@ -7,11 +7,15 @@ import { createSwitchboard, type HostAccount } from '@switchboard/server';
 
 @Controller()
 class Hello {
-  @Get('hello') hello() { return 'hello from the host'; }
+  @Get('hello') hello() {
+    return 'hello from the host';
+  }
 }
 @WebSocketGateway({ path: '/live' })
 class Live {
-  @SubscribeMessage('say') say(@MessageBody() text: string) { return { event: 'said', data: `you said ${text}` }; }
+  @SubscribeMessage('say') say(@MessageBody() text: string) {
+    return { event: 'said', data: `you said ${text}` };
+  }
 }
 @Module({ controllers: [Hello], providers: [Live] })
 class App {}
@@ -25,7 +29,6 @@ const switchboard = await createSwitchboard({
   database: 'sqlite:./chat.db',
   authenticate: async (token) => accounts[token] ?? null,
 });
-
 const app = await NestFactory.create(App, { logger: ['error', 'warn'] });
 app.useWebSocketAdapter(new WsAdapter(app));
 // Nest's adapter cuts off every WebSocket but its own, so Switchboard goes in front of it.
@@ -33,4 +36,4 @@ switchboard.attach(app.getHttpServer());
 await app.listen(process.env.PORT ?? 3000);
 console.log(await app.getUrl());
 
-process.once('SIGTERM', async () => { await switchboard.close(); await app.close(); });
+process.once('SIGTERM', () => void switchboard.close().then(() => app.close()));

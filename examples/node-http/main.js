@@ -15,7 +15,7 @@ switchboard.on('message', ({ message }) => console.log('stored:', message.conten
 
 // Your own routes and WebSockets, for whatever is not Switchboard's.
 const sockets = new WebSocketServer({ noServer: true });
-sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(`you said ${data}`)));
+sockets.on('connection', (socket) => socket.on('message', (data) => socket.send(`you said ${String(data)}`)));
 const server = createServer((request, response) => {
   if (!switchboard.handler(request, response)) response.end('hello from the host');
 });
@@ -25,8 +25,8 @@ server.on('upgrade', (request, socket, head) => {
 });
 server.listen(process.env.PORT ?? 3000, () => console.log(`http://127.0.0.1:${server.address().port}`));
 
-process.once('SIGTERM', async () => {
+process.once('SIGTERM', () => {
   server.close();
   for (const socket of sockets.clients) socket.close();
-  await switchboard.close();
+  void switchboard.close();
 });

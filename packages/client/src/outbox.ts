@@ -57,37 +57,38 @@ export const REFUSED_MS = 1_000;
 export const MOST_MS = 30_000;
 /** Below what a server with the usual limits takes. */
 export const BURST = 100;
-export const PER_SECOND = 30;
+export const PER_SECOND = 40;
 export const EXPIRE_MS = 86_400_000;
 
+/** A session's oldest message, on its way. */
+interface Lane {
+  readonly id: string;
+  tries: number;
+  /** When it is sent again. */
+  repeatAt: number;
+}
+
 /**
- * The queue of messages to send. They go out in rounds: the next one begins when the last message of this one is
- * answered, with twice as many; after any trouble with one alone. So the order in which they were written is the order in
- * which they are stored, unless the server refuses a message for a while and takes a later one of the same round.
- * No socket, no timer, no storage: `next` says what to send and when to ask again.
+ * The queue of messages to send. Of each session one is on its way at a time, as the server may refuse one for a while
+ * and take the next: so the order in which they were written is the order in which they are stored, whatever happens.
+ * Sessions do not wait for each other. No socket, no timer, no storage: `next` says what to send and when to ask again.
  */
 export function createOutbox(random: () => number, expireMs: number = EXPIRE_MS): Outbox {
   let entries: readonly Entry[] = [];
-  /** Sent in this round and not answered. */
-  const flight = new Set<string>();
-  let limit = 1;
-  /** When the round is given up, and the oldest message sent again. */
-  let repeatAt = 0;
-  /** A message of this round was refused for a while. */
-  let troubled = false;
-  let tries = 0;
-  let burst = BURST;
+  const lanes = new Map<string, Lane>();
+  /** Nothing is sent before. */
+  let pausedUntil = 0;
   let perSecond = PER_SECOND;
   let tokens = BURST;
   let tokensAt = 0;
 
   const find = (id: string | undefined): Entry | undefined => entries.find((entry) => entry.clientMessageId === id);
-  const doubled = (ms: number): number => Math.min(MOST_MS, ms * 2 ** tries) * (0.5 + random() / 2);
+  const doubled = (ms: number, tries: number): number => Math.min(MOST_MS, ms * 2 ** tries) * (0.5 + random() / 2);
 
-  function remove(id: string): Entry | undefined {
+  function remove(id: string | undefined): Entry | undefined {
     const found = find(id);
     entries = entries.filter((entry) => entry !== found);
-    if (flight.delete(id) && flight.size === 0 && !troubled) limit = Math.min(WINDOW, limit * 2);
+    for (const [key, lane] of lanes) if (lane.id === id) lanes.delete(key);
     return found;
   }
 
@@ -110,39 +111,33 @@ export function createOutbox(random: () => number, expireMs: number = EXPIRE_MS)
     },
 
     connected(now) {
-      flight.clear();
-      limit = 1;
-      troubled = false;
-      tries = 0;
-      tokens = burst;
+      lanes.clear();
+      pausedUntil = 0;
+      tokens = BURST;
       tokensAt = now;
     },
 
     acked(id, sessionId) {
       const found = remove(id);
-      if (!found) return undefined;
-      tries = 0;
       // Those that wait for a session go where the first of them went: a repeat must not end up in another one.
-      if (!found.sessionId) entries = entries.map((entry) => (entry.sessionId ? entry : { ...entry, sessionId }));
+      if (found?.sessionId === null) entries = entries.map((entry) => ({ ...entry, sessionId: entry.sessionId ?? sessionId }));
       return found;
     },
 
     refused(clientMessageId, { code, retryable, retryAfterMs }, now) {
-      if (!retryable) {
-        // An error without a mark, while one message alone is on its way, is that one's.
-        const id = clientMessageId ?? (flight.size === 1 ? [...flight][0] : undefined);
-        return id === undefined ? undefined : remove(id);
+      const sent = [...lanes.values()];
+      // An error without a mark, while one message alone is on its way, is that one's.
+      if (!retryable) return remove(clientMessageId ?? (sent.length === 1 ? sent[0]?.id : undefined));
+      for (const lane of sent) {
+        // One that came too fast is not even looked at: it may be any.
+        if (lane.id !== (clientMessageId ?? lane.id)) continue;
+        lane.repeatAt = now + (retryAfterMs === undefined ? doubled(REFUSED_MS, lane.tries) : retryAfterMs * (1 + random() / 4));
       }
-      // Once for each round: all that were on their way are refused together.
-      if (code === 'RATE_LIMITED' && !troubled) {
-        burst = 1;
+      if (code === 'RATE_LIMITED') {
+        if (now >= pausedUntil) perSecond = Math.max(1, perSecond / 2);
+        pausedUntil = now + (retryAfterMs ?? REFUSED_MS);
         tokens = Math.min(tokens, 1);
-        perSecond = Math.max(1, perSecond / 2);
       }
-      repeatAt = now + (retryAfterMs === undefined ? doubled(REFUSED_MS) : retryAfterMs * (1 + random() / 4));
-      limit = 1;
-      tries = Math.min(tries + 1, 10);
-      troubled = true;
       return undefined;
     },
 
@@ -153,25 +148,31 @@ export function createOutbox(random: () => number, expireMs: number = EXPIRE_MS)
     },
 
     next(now) {
-      if (flight.size > 0 || troubled) {
-        if (now < repeatAt) return { send: [], wakeAt: repeatAt };
-        if (!troubled) tries = Math.min(tries + 1, 10);
-        limit = 1;
-        troubled = false;
-        flight.clear();
-      }
-      tokens = Math.min(burst, tokens + (Math.max(0, now - tokensAt) * perSecond) / 1000);
+      const send: Entry[] = [];
+      const looked = new Set<string>();
+      let wakeAt = Infinity;
+      tokens = Math.min(BURST, tokens + (Math.max(0, now - tokensAt) * perSecond) / 1000);
       tokensAt = now;
-      if (entries.length === 0) return { send: [], wakeAt: Infinity };
-      if (tokens < 1) return { send: [], wakeAt: now + Math.ceil(((1 - tokens) * 1000) / perSecond) };
-      const round = entries.slice(0, Math.min(limit, Math.floor(tokens)));
-      // One that has no session yet goes alone: the others learn from its ack where they belong.
-      const homeless = round.findIndex(({ sessionId }) => !sessionId);
-      const send = homeless < 0 ? round : round.slice(0, homeless || 1);
-      for (const { clientMessageId } of send) flight.add(clientMessageId);
-      tokens -= send.length;
-      repeatAt = now + (tries === 0 ? REPEAT_MS : doubled(REPEAT_MS));
-      return { send, wakeAt: repeatAt };
+      for (const entry of entries) {
+        const { clientMessageId: id, sessionId } = entry;
+        // One that has no session yet goes alone, and the others learn from its ack where they belong.
+        if (looked.has('') || looked.size >= WINDOW || (!sessionId && looked.size > 0)) break;
+        if (looked.has(sessionId ?? '')) continue;
+        looked.add(sessionId ?? '');
+        const last = lanes.get(sessionId ?? '');
+        const tries = last?.id === id ? last.tries + 1 : 0;
+        const at = Math.max(pausedUntil, tries > 0 ? (last as Lane).repeatAt : 0);
+        if (at > now) wakeAt = Math.min(wakeAt, at);
+        else if (tokens < 1) wakeAt = Math.min(wakeAt, now + Math.ceil(((1 - tokens) * 1000) / perSecond));
+        else {
+          tokens -= 1;
+          const repeatAt = now + (tries === 0 ? REPEAT_MS : doubled(REPEAT_MS, tries));
+          lanes.set(sessionId ?? '', { id, tries, repeatAt });
+          send.push(entry);
+          wakeAt = Math.min(wakeAt, repeatAt);
+        }
+      }
+      return { send, wakeAt };
     },
   };
 }

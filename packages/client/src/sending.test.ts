@@ -105,6 +105,17 @@ describe.for([
     expect([...browser.storage.items.values()].join()).toContain('early');
   });
 
+  test('that were written just before the end are kept as well', async () => {
+    const browser = new Browser(locks);
+    const page = browser.page();
+    page.write('late');
+    page.sending.close();
+    await browser.clock.pass(200);
+    const next = browser.page();
+    await browser.clock.pass(200);
+    expect(next.ids).toEqual(['late']);
+  });
+
   test('of a page that says good-bye are free at once', async () => {
     const browser = new Browser(locks);
     const first = browser.page();

@@ -50,6 +50,8 @@ export function createShelf({ storage, locks, prefix, tab, clock, random, onErro
   let giveBack = (): void => undefined;
   let claiming: Promise<readonly Entry[]> | null = null;
   let closed = false;
+  /** What is to be left in a place that we were about to take. */
+  let left: readonly Entry[] = [];
 
   function read(at: number): Place | null {
     try {
@@ -96,7 +98,7 @@ export function createShelf({ storage, locks, prefix, tab, clock, random, onErro
       place = at;
       giveBack = release;
       const entries = read(at)?.entries ?? [];
-      if (closed) leave(entries);
+      if (closed) leave([...entries, ...left]);
       return entries;
     }
     return [];
@@ -139,6 +141,7 @@ export function createShelf({ storage, locks, prefix, tab, clock, random, onErro
 
     release(entries) {
       closed = true;
+      left = entries;
       if (save(entries)) leave(entries);
     },
   };

@@ -1,8 +1,8 @@
-import { WebSocket } from 'ws';
 import { describe, expect, test } from 'vitest';
 import { startTcpProxy } from '../../../testing/tcp-proxy.ts';
 import type { ServerFrame } from '@switchboard/protocol';
 import { bootHere, useChat } from './support/chat.ts';
+import { leaky } from './support/leaky.ts';
 
 const chat = useChat();
 
@@ -98,9 +98,11 @@ describe('a conversation', () => {
 describe('open', () => {
   test('reads a long log, from wherever one likes', async () => {
     const user = await chat.user().online();
-    const texts = numbers(700);
-    const acks = await Promise.all(texts.map((content) => user.client.send({ content })));
-    const { sessionId } = acks[0] as { sessionId: string };
+    const { sessionId } = await user.client.send({ content: 'first' });
+    const texts = ['first', ...numbers(700)];
+    for (const content of texts.slice(1)) void chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/messages`, { content });
+    await user.until('all of them', () => user.texts().length === texts.length);
+    texts.splice(0, texts.length, ...user.texts());
     const admin = await chat.admin().online();
     const view = await admin.client.open(sessionId);
     expect(view.messages.map(({ content }) => content)).toEqual(texts);
@@ -297,13 +299,7 @@ test('a server that was told other names for frames is understood', async () => 
 
 test('frames that are lost on the way are noticed and asked for', async () => {
   let lose: (frame: ServerFrame) => boolean = () => false;
-  class Leaky extends WebSocket {
-    override set onmessage(listener: ((event: { data: unknown }) => void) | null) {
-      super.onmessage = listener && ((event) => {
-        if (!lose(JSON.parse(String(event.data)) as ServerFrame)) listener(event);
-      });
-    }
-  }
+  const Leaky = leaky((frame) => lose(frame));
   const user = await chat.user({ WebSocket: Leaky }).online();
   const admin = await chat.admin().online();
   const { sessionId } = await user.client.send({ content: 'hello' });

@@ -1,3 +1,4 @@
+export * from './asyncapi.ts';
 export * from './decode.ts';
 export * from './entities.ts';
 export * from './errors.ts';
@@ -6,5 +7,6 @@ export * from './frame-table.ts';
 export * from './frames.ts';
 export * from './hello-frames.ts';
 export * from './limits.ts';
+export * from './openapi.ts';
 export * from './rest.ts';
 export * from './session-log.ts';

@@ -181,6 +181,7 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
     rateLimit: config.rateLimit?.requests ?? null,
     ready: () => store.ready(),
     draining: () => draining,
+    frameNames: config.frameNames,
     home: demo ? demoRoutes(config, clock) : undefined,
   });
   const takeUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {

@@ -157,12 +157,10 @@ describe('installed from the tarballs', () => {
     );
     const compiler = join(root, 'node_modules/typescript/bin/tsc');
     const strict = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--types', 'node'];
-    const compile = (...more: string[]): Promise<unknown> =>
-      execute(process.execPath, [compiler, ...strict, ...more], { cwd: folder });
-    await Promise.all([
-      compile('--module', 'nodenext', 'typed.mts', 'typed.cts'),
-      compile('--module', 'esnext', '--moduleResolution', 'bundler', '--target', 'es2022', 'typed.mts'),
-    ]).catch((error: unknown) => expect.fail(String((error as { stdout?: string }).stdout)));
+    const args = [compiler, ...strict, '--module', 'nodenext', 'typed.mts', 'typed.cts'];
+    await execute(process.execPath, args, { cwd: folder }).catch((error: unknown) =>
+      expect.fail(String((error as { stdout?: string }).stdout)),
+    );
 
     const script = `
       const { createSwitchboard } = require('@switchboard/server');

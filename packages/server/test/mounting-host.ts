@@ -53,7 +53,11 @@ export async function listening(server: Server): Promise<Host> {
   });
   const { port } = server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;
-  const ask = async (path: string, token: string | undefined, more: RequestInit = {}): Promise<Answer> => {
+  const ask = async (
+    path: string,
+    token: string | undefined,
+    more: { method?: string; headers?: Record<string, string>; body?: string } = {},
+  ): Promise<Answer> => {
     const headers = { connection: 'close', ...(token && { authorization: `Bearer ${token}` }), ...more.headers };
     const response = await fetch(url + path, { ...more, headers });
     const text = await response.text();

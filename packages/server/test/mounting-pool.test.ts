@@ -33,8 +33,7 @@ function suite(open: () => Promise<SqlServer>): void {
   /** A pool as awkward as a host can make one, with the sessions above. */
   async function theirPool(options: PoolOptions = {}): Promise<Pool> {
     const database = await server.createDatabase('host');
-    const { query } = database;
-    await query('CREATE TABLE orders (id INT PRIMARY KEY, placed DATETIME NOT NULL)');
+    await database.query('CREATE TABLE orders (id INT PRIMARY KEY, placed DATETIME NOT NULL)');
     const pool = createPool({
       uri: database.url,
       charset: 'utf8mb4',

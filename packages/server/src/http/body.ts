@@ -28,7 +28,8 @@ export function readBodies(server: FastifyInstance): void {
 function readAlready({ raw, headers }: FastifyRequest): RequestPayload | null {
   if (!raw.readableEnded) return null;
   const { body } = raw as { body?: unknown };
-  const bytes = Buffer.isBuffer(body) || typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body);
+  const bytes =
+    Buffer.isBuffer(body) || typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body);
   const again: RequestPayload = Readable.from([Buffer.from(bytes)], { objectMode: false });
   // What came over the wire is what the announced length is compared with.
   again.receivedEncodedLength = Number(headers['content-length'] ?? bytes.length);

@@ -10,7 +10,8 @@ export async function browserRules(
 ): Promise<void> {
   await server.register(cors, {
     // Pages of the server's own origin need no leave, so its own name is not looked at.
-    origin: (origin, decide) => decide(null, origin !== undefined && isAllowedOrigin(origin, undefined, allowedOrigins, demo)),
+    origin: (origin, decide) =>
+      decide(null, origin !== undefined && isAllowedOrigin(origin, undefined, allowedOrigins, demo)),
     methods: ['GET', 'HEAD', 'POST'],
     exposedHeaders: ['Retry-After', 'X-Request-Id'],
     // Front ends that are known and send cookies everywhere may do so here; nothing reads them.

@@ -16,7 +16,8 @@ export async function openRoutes(server: FastifyInstance, { admission, home }: O
   });
 
   if (home) await home(server);
-  else server.get('/', async () => ({ name: 'switchboard', chat: '/chat', api: '/api/admin/chat', health: '/healthz' }));
+  else
+    server.get('/', async () => ({ name: 'switchboard', chat: '/chat', api: '/api/admin/chat', health: '/healthz' }));
 
   server.get('/chat', () => {
     throw invalid(

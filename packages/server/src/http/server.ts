@@ -13,6 +13,7 @@ import { readBodies } from './body.ts';
 import { browserRules } from './browser-rules.ts';
 import { CallerLimits } from './caller-limits.ts';
 import { answerClientError } from './client-error.ts';
+import { collectRoutes, docsRoutes } from './docs-routes.ts';
 import { answerFailure } from './failure.ts';
 import { openRoutes } from './open-routes.ts';
 import { opsRoutes } from './ops-routes.ts';
@@ -37,6 +38,8 @@ export interface HttpParts {
   readonly ready: () => Promise<void>;
   /** True when the server is about to end. */
   readonly draining: () => boolean;
+  /** Names that a setting gives to frames, for their document. */
+  readonly frameNames: Readonly<Record<string, string>>;
   /** What is at `/`, if more than a few words. */
   readonly home?: ((server: FastifyInstance) => Promise<void>) | undefined;
 }
@@ -77,10 +80,12 @@ export async function createHttp(parts: HttpParts): Promise<FastifyInstance> {
   partWithClients(server, parts.draining);
   await browserRules(server, parts);
 
+  const routes = collectRoutes(server);
   const admission = new Admission(authenticate, rateLimit && new CallerLimits(rateLimit, clock), parts.addressOf);
   const refusals = new Refusals(chat, clock, log);
   await server.register(opsRoutes, parts);
   await server.register(openRoutes, { admission, home: parts.home });
+  await server.register(docsRoutes, { admission, routes, frameNames: parts.frameNames });
   for (const prefix of ['/api/admin/chat', '/admin/chat']) {
     await server.register(adminRoutes, { prefix, chat, admission, refusals });
   }

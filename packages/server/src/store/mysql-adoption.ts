@@ -1,4 +1,4 @@
-import type { Run } from './dialect.ts';
+import type { Row, Run } from './dialect.ts';
 
 /**
  * The steps that bring tables made by the requirements document's SQL to today's form, rows and all. For a new database
@@ -79,6 +79,7 @@ export async function reshape(run: Run): Promise<void> {
 }
 
 const OF_TABLE = 'table_schema = DATABASE() AND table_name = ?';
+const INDEXES = `SELECT DISTINCT index_name AS name FROM information_schema.statistics WHERE ${OF_TABLE}`;
 
 async function names(run: Run, sql: string, values: readonly string[]): Promise<Set<unknown>> {
   return new Set((await run(sql, values)).map((row) => row['name']));
@@ -97,9 +98,7 @@ async function ties(run: Run): Promise<string[]> {
 
 /** The document's indexes that are there, but for those that a foreign key of somebody else's needs. */
 async function droppable(run: Run, table: Table): Promise<string[]> {
-  const there = await names(run, `SELECT index_name AS name FROM information_schema.statistics WHERE ${OF_TABLE}`, [
-    table,
-  ]);
+  const there = await names(run, INDEXES, [table]);
   const needed = await names(
     run,
     `SELECT column_name AS name FROM information_schema.key_column_usage
@@ -133,8 +132,6 @@ async function refuseWhatWouldBreak(run: Run): Promise<void> {
       'Drop them, start again, and make those anew that are still wanted; nothing was changed.',
   );
 }
-
-const CHUNK = 50_000;
 
 /**
  * Gives every old message its place in its session's log, and every session what its row keeps of its messages. The old
@@ -179,36 +176,64 @@ async function listInOrder(run: Run): Promise<void> {
       message_id VARCHAR(100) NOT NULL,
       sender_type ENUM('user', 'admin') NOT NULL,
       created_at TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+      asked TIMESTAMP(3) NULL,
       PRIMARY KEY (session_id, seq)
     ) ENGINE=InnoDB DEFAULT ${TEXT}`,
   );
-  await run(
-    `INSERT INTO chat_adoption (session_id, seq, message_id, sender_type, created_at)
-     SELECT session_id, ROW_NUMBER() OVER (PARTITION BY session_id ORDER BY created_at, message_id),
-       message_id, sender_type, created_at FROM chat_messages`,
+  // The whole table sorted at once would go to disk as wide rows. Along an index, some sessions at a time, it stays in memory.
+  const indexes = await names(run, INDEXES, ['chat_messages']);
+  if (!indexes.has('idx_adoption')) {
+    await run('ALTER TABLE chat_messages ADD INDEX idx_adoption (session_id, created_at, message_id, sender_type)');
+  }
+  await inChunks(run, 'chat_sessions', 'session_id', (where, values) =>
+    run(
+      `INSERT INTO chat_adoption (session_id, seq, message_id, sender_type, created_at, asked)
+       SELECT session_id, ROW_NUMBER() OVER (PARTITION BY session_id ORDER BY created_at, message_id),
+         message_id, sender_type, created_at,
+         MIN(CASE WHEN sender_type = 'user' THEN created_at END) OVER (PARTITION BY session_id)
+       FROM chat_messages FORCE INDEX (idx_adoption) WHERE ${where}`,
+      values,
+    ),
   );
+  await run('ALTER TABLE chat_messages DROP INDEX idx_adoption');
   await run('ALTER TABLE chat_adoption ADD INDEX idx_message_id (message_id)');
 }
 
-/** In the order of both tables' ids, some at a time: no page is read twice, and no transaction grows large. */
-async function number(run: Run): Promise<void> {
+/** In the order of both tables' ids: no page is read twice. */
+function number(run: Run): Promise<void> {
+  return inChunks(run, 'chat_adoption a FORCE INDEX (idx_message_id)', 'a.message_id', (where, values) =>
+    run(
+      `UPDATE chat_adoption a FORCE INDEX (idx_message_id) STRAIGHT_JOIN chat_messages m ON m.message_id = a.message_id
+       SET m.seq = a.seq WHERE ${where} AND m.seq = 0`,
+      values,
+    ),
+  );
+}
+
+const CHUNK = 20_000;
+
+/** Goes through the values of a table's column in their order, so many at a time that no transaction grows large. */
+async function inChunks(
+  run: Run,
+  table: string,
+  column: string,
+  work: (where: string, values: string[]) => Promise<unknown>,
+): Promise<void> {
   let after: string | null = null;
   for (;;) {
-    const above: string = after === null ? 'TRUE' : 'a.message_id > ?';
-    const values: string[] = after === null ? [] : [after];
-    const [last] = await run(
-      `SELECT a.message_id AS id FROM chat_adoption a FORCE INDEX (idx_message_id) WHERE ${above}
-       ORDER BY a.message_id LIMIT 1 OFFSET ${CHUNK - 1}`,
-      values,
+    const above: string[] = after === null ? [] : [after];
+    const from = after === null ? 'TRUE' : `${column} >= ?`;
+    const rows: Row[] = await run(
+      `SELECT ${column} AS id FROM ${table} WHERE ${from} ORDER BY ${column} LIMIT 1 OFFSET ${CHUNK}`,
+      above,
     );
-    const upTo = last ? ' AND a.message_id <= ?' : '';
-    await run(
-      `UPDATE chat_adoption a FORCE INDEX (idx_message_id) STRAIGHT_JOIN chat_messages m ON m.message_id = a.message_id
-       SET m.seq = a.seq WHERE ${above}${upTo} AND m.seq = 0`,
-      last ? [...values, last['id'] as string] : values,
-    );
-    if (!last) return;
-    after = last['id'] as string;
+    const upTo = rows[0]?.['id'];
+    if (typeof upTo !== 'string') {
+      await work(from, above);
+      return;
+    }
+    await work(`${from} AND ${column} < ?`, [...above, upTo]);
+    after = upTo;
   }
 }
 
@@ -225,16 +250,10 @@ async function summarise(run: Run): Promise<void> {
     ) ENGINE=InnoDB DEFAULT ${TEXT}`,
   );
   await run(
-    `INSERT INTO chat_adoption_sessions (session_id, messages, newest, asked)
-     SELECT session_id, COUNT(*), MAX(created_at), MIN(CASE WHEN sender_type = 'user' THEN created_at END)
+    `INSERT INTO chat_adoption_sessions (session_id, messages, newest, asked, answered)
+     SELECT session_id, COUNT(*), MAX(created_at), MIN(asked),
+       MIN(CASE WHEN sender_type = 'admin' AND created_at >= asked THEN created_at END)
      FROM chat_adoption GROUP BY session_id`,
-  );
-  await run(
-    `INSERT INTO chat_adoption_sessions (session_id, messages, answered)
-     SELECT a.session_id, 0, MIN(l.created_at) FROM chat_adoption_sessions a
-     STRAIGHT_JOIN chat_adoption l ON l.session_id = a.session_id AND l.sender_type = 'admin' AND l.created_at >= a.asked
-     GROUP BY a.session_id
-     ON DUPLICATE KEY UPDATE answered = VALUES(answered)`,
   );
   // Tables without statistics: in this order each row is found by its primary key, whatever the optimiser thinks.
   await run(

@@ -31,7 +31,6 @@ async function loadDriver(): Promise<new (file: string) => Database> {
 }
 
 const BUSY_TIMEOUT_MS = 5_000;
-const RETRY_MS = 20;
 const STATEMENTS_KEPT = 200;
 
 /**
@@ -70,10 +69,11 @@ class SqliteConnection implements Transaction {
 
   constructor(database: Database) {
     this.#database = database;
-    database.exec(`PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}; PRAGMA foreign_keys=ON`);
-    useWal(database);
-    // WAL alone would mean synchronous=NORMAL on some builds: acknowledged rows lost at power loss.
-    database.exec('PRAGMA synchronous=FULL');
+    // First the patience: another process may be making the same file. And WAL alone would mean synchronous=NORMAL on
+    // some builds: acknowledged rows lost at power loss.
+    database.exec(
+      `PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON`,
+    );
   }
 
   /** Runs `work` when nobody else uses the connection. */
@@ -141,20 +141,6 @@ class SqliteConnection implements Transaction {
       this.#statements.set(sql, statement);
     }
     return statement;
-  }
-}
-
-/** Another process may be making the same file this moment, and for this one change SQLite does not wait by itself. */
-function useWal(database: Database): void {
-  const retry = new Int32Array(new SharedArrayBuffer(4));
-  for (let waited = 0; ; waited += RETRY_MS) {
-    try {
-      database.exec('PRAGMA journal_mode=WAL');
-      return;
-    } catch (error) {
-      if (classify(error) !== 'contention' || waited >= BUSY_TIMEOUT_MS) throw error;
-      Atomics.wait(retry, 0, 0, RETRY_MS);
-    }
   }
 }
 

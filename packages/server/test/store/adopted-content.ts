@@ -27,16 +27,31 @@ INSERT INTO chat_messages VALUES
  ('c2', 's_closed', 32, 'admin', 'a', 'text', 'sent', '2024-01-06 00:00:05', NULL),
  ('u1', 's_nulls', 7, 'user', 'no time', NULL, NULL, NULL, NULL);`;
 
-export const OLD_SESSION = 'session_id, user_id, admin_id, status, created_at, updated_at, last_message_time, message_count';
-export const OLD_MESSAGE = 'message_id, session_id, sender_id, sender_type, content, message_type, status, created_at, attachments';
+export const OLD_SESSION =
+  'session_id, user_id, admin_id, status, created_at, updated_at, last_message_time, message_count';
+export const OLD_MESSAGE =
+  'message_id, session_id, sender_id, sender_type, content, message_type, status, created_at, attachments';
 
 /** All rows of the document's columns, as text. */
 export async function content(database: Database): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const [table, list, key] of [['chat_sessions', OLD_SESSION, 'session_id'], ['chat_messages', OLD_MESSAGE, 'message_id']] as const) {
+  for (const [table, list, key] of [
+    ['chat_sessions', OLD_SESSION, 'session_id'],
+    ['chat_messages', OLD_MESSAGE, 'message_id'],
+  ] as const) {
     // Whole seconds were kept, and fractions of none may have come.
-    const texts = list.split(', ').map((c) => (/_at$|_time$/.test(c) ? `TRIM(TRAILING '.000' FROM CAST(${c} AS CHAR)) AS ${c}` : `CAST(${c} AS CHAR) AS ${c}`));
-    rows.push(...(await database.query(`SET time_zone = '+00:00'; SELECT '${table}' AS t, ${texts.join(', ')} FROM ${table} ORDER BY CAST(${key} AS BINARY)`).then((r) => (Array.isArray(r[1]) ? (r[1] as Row[]) : r))));
+    const texts = list
+      .split(', ')
+      .map((c) =>
+        /_at$|_time$/.test(c) ? `TRIM(TRAILING '.000' FROM CAST(${c} AS CHAR)) AS ${c}` : `CAST(${c} AS CHAR) AS ${c}`,
+      );
+    rows.push(
+      ...(await database
+        .query(
+          `SET time_zone = '+00:00'; SELECT '${table}' AS t, ${texts.join(', ')} FROM ${table} ORDER BY CAST(${key} AS BINARY)`,
+        )
+        .then((r) => (Array.isArray(r[1]) ? (r[1] as Row[]) : r))),
+    );
   }
   return rows;
 }
@@ -48,10 +63,18 @@ export function exceptions(charset: string): (row: Row) => Row {
     s_wrong_count: { message_count: charset === 'utf8mb4' ? '2' : '1' },
     s_empty_wrong: { message_count: '0' },
     s_active_nobody: { status: 'waiting' },
-    s_nulls: { status: 'waiting', created_at: '2024-01-07 00:00:05', updated_at: '2024-01-07 00:00:05', message_count: '1' },
+    s_nulls: {
+      status: 'waiting',
+      created_at: '2024-01-07 00:00:05',
+      updated_at: '2024-01-07 00:00:05',
+      message_count: '1',
+    },
     u1: { message_type: 'text', status: 'sent', created_at: '2024-01-07 00:00:05' },
   };
-  return (row) => ({ ...row, ...(row['t'] === 'chat_sessions' ? changes[row['session_id'] as string] : changes[row['message_id'] as string]) });
+  return (row) => ({
+    ...row,
+    ...(row['t'] === 'chat_sessions' ? changes[row['session_id'] as string] : changes[row['message_id'] as string]),
+  });
 }
 
 /** The document's indexes and foreign key (and other people's), without ours. */
@@ -64,7 +87,8 @@ export async function keys(database: Database): Promise<Row[]> {
     `SELECT table_name AS t, IF(constraint_name LIKE 'fk%', constraint_name, 'foreign') AS name, column_name AS c, CONCAT(referenced_table_name, '.', referenced_column_name) AS n
      FROM information_schema.key_column_usage WHERE table_schema = DATABASE() AND table_name IN ('chat_sessions', 'chat_messages') AND referenced_table_name IS NOT NULL`,
   );
-  const ours = /^(uq_|idx_(status_last_message|last_message|admin_status|user_status|waiting|closed_at|first_reply_at|rated_at|updated_at)$)/;
+  const ours =
+    /^(uq_|idx_(status_last_message|last_message|admin_status|user_status|waiting|closed_at|first_reply_at|rated_at|updated_at)$)/;
   return [...indexes, ...foreign].filter((r) => !ours.test(String(r['name'])));
 }
 
@@ -73,8 +97,21 @@ export async function columns(database: Database): Promise<Row[]> {
     `SELECT CONCAT(table_name, '.', column_name) AS name, column_type AS type, is_nullable AS nullable, column_default AS def, extra FROM information_schema.columns
      WHERE table_schema = DATABASE() AND table_name IN ('chat_sessions', 'chat_messages') ORDER BY table_name, ordinal_position`,
   );
-  const text = (value: unknown): string => String(value ?? 'NULL').toLowerCase().replace(/default_generated ?/, '').replace(/current_timestamp\(3\)|current_timestamp\(\)/g, 'current_timestamp').replaceAll("'", '');
-  return rows.map((r) => ({ name: r['name'], form: [r['type'], r['nullable'], r['def'], r['EXTRA'] ?? r['extra']].map(text).join(' ').replace('int(11)', 'int').replace('timestamp(3)', 'timestamp').replace('longtext', 'json') }));
+  const text = (value: unknown): string =>
+    String(value ?? 'NULL')
+      .toLowerCase()
+      .replace(/default_generated ?/, '')
+      .replace(/current_timestamp\(3\)|current_timestamp\(\)/g, 'current_timestamp')
+      .replaceAll("'", '');
+  return rows.map((r) => ({
+    name: r['name'],
+    form: [r['type'], r['nullable'], r['def'], r['EXTRA'] ?? r['extra']]
+      .map(text)
+      .join(' ')
+      .replace('int(11)', 'int')
+      .replace('timestamp(3)', 'timestamp')
+      .replace('longtext', 'json'),
+  }));
 }
 
 /** The document's columns as they must stand, in front of whatever follows them. */
@@ -105,17 +142,30 @@ export function documentColumns(found: Row[]): Row[] {
 
 /** Form and rows of tables, without what is a matter of the moment. */
 export async function everything(database: Database, only?: readonly string[]): Promise<unknown> {
-  const tables = only ?? (await database.query('SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1')).map((r) => String(r['name']));
+  const tables =
+    only ??
+    (
+      await database.query(
+        'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1',
+      )
+    ).map((r) => String(r['name']));
   const all: unknown[] = [];
   for (const table of tables) {
     const [form] = await database.query(`SHOW CREATE TABLE ${table}`);
     all.push(String(form?.['Create Table']).replace(/chat_messages_ibfk_\d+/, 'fk'));
-    if (!['chat_schema', 'chat_admins'].includes(table)) all.push(await database.query(`SELECT * FROM ${table} ORDER BY 1`));
+    if (!['chat_schema', 'chat_admins'].includes(table))
+      all.push(await database.query(`SELECT * FROM ${table} ORDER BY 1`));
   }
   return all;
 }
 
 export async function sum(database: Database, list: string, table: string): Promise<unknown> {
-  const texts = list.split(', ').map((c) => (/_at$|_time$/.test(c) ? `UNIX_TIMESTAMP(${c}) DIV 1` : `COALESCE(CAST(${c} AS CHAR), 'NULL')`));
-  return (await database.query(`SELECT COUNT(*) AS n, SUM(CRC32(CONVERT(CONCAT_WS('|', ${texts.join(', ')}) USING utf8mb4))) AS sum FROM ${table}`))[0];
+  const texts = list
+    .split(', ')
+    .map((c) => (/_at$|_time$/.test(c) ? `UNIX_TIMESTAMP(${c}) DIV 1` : `COALESCE(CAST(${c} AS CHAR), 'NULL')`));
+  return (
+    await database.query(
+      `SELECT COUNT(*) AS n, SUM(CRC32(CONVERT(CONCAT_WS('|', ${texts.join(', ')}) USING utf8mb4))) AS sum FROM ${table}`,
+    )
+  )[0];
 }

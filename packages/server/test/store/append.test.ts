@@ -6,7 +6,10 @@ onEveryStore('append', (bench) => {
   test('numbers the events of a session 1, 2, 3 … whichever node they come through', async () => {
     const nodes = await bench.nodes();
     const sends = Array.from({ length: 600 }, (_, i) =>
-      append(nodes[i % 2] as SqlStore, command('message', `busy-${i % 7}`, { by: user(100 + (i % 7)), clientMessageId: `m${i}` })),
+      append(
+        nodes[i % 2] as SqlStore,
+        command('message', `busy-${i % 7}`, { by: user(100 + (i % 7)), clientMessageId: `m${i}` }),
+      ),
     );
     expect(new Set((await Promise.all(sends)).map(verdict))).toEqual(new Set(['ok']));
     expect(await brokenRules(bench)).toEqual([]);
@@ -20,7 +23,9 @@ onEveryStore('append', (bench) => {
       await appendOk(store, command('message', 'one-by-one'));
       // From within `settle`, a microtask later, and some microtasks later: nothing else comes to wake the writer.
       const inside = new Promise<string>((resolve) => {
-        store.append(command('message', 'one-by-one'), () => store.append(command('claim', 'nowhere'), (a) => resolve(verdict(a))));
+        store.append(command('message', 'one-by-one'), () =>
+          store.append(command('claim', 'nowhere'), (a) => resolve(verdict(a))),
+        );
       });
       expect(await inside).toBe('SESSION_NOT_FOUND');
       for (let pause = 0; pause < i % 5; pause++) await Promise.resolve();
@@ -40,7 +45,11 @@ onEveryStore('append', (bench) => {
 
   test('stores a repeat once and answers it with the first result: together, later, and through another node', async () => {
     const [one, two] = await bench.nodes();
-    const message = { clientMessageId: 'again', content: 'once', attachments: [{ url: 'https://a', name: 'b', size: 1 }] };
+    const message = {
+      clientMessageId: 'again',
+      content: 'once',
+      attachments: [{ url: 'https://a', name: 'b', size: 1 }],
+    };
     const together = await Promise.all([1, 2, 3].map(() => appendOk(one, command('message', 'repeats', message))));
     const later = await appendOk(one, command('message', 'repeats', message));
     const shuffled = { ...message, attachments: [{ size: 1, url: 'https://a', name: 'b' }] };
@@ -67,9 +76,15 @@ onEveryStore('append', (bench) => {
   test('the same clientMessageId with another payload is a CONFLICT; of another sender or session it is another message', async () => {
     const store = await bench.store();
     await appendOk(store, command('message', 'keys', { clientMessageId: 'k' }));
-    expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'k', content: 'other' })))).toBe('CONFLICT');
-    expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'k', messageType: 'image' })))).toBe('CONFLICT');
-    expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'k', by: admin(31) })))).toBe('ok');
+    expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'k', content: 'other' })))).toBe(
+      'CONFLICT',
+    );
+    expect(
+      verdict(await append(store, command('message', 'keys', { clientMessageId: 'k', messageType: 'image' }))),
+    ).toBe('CONFLICT');
+    expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'k', by: admin(31) })))).toBe(
+      'ok',
+    );
     expect(verdict(await append(store, command('message', 'keys-2', { clientMessageId: 'k' })))).toBe('ok');
     expect(verdict(await append(store, command('message', 'keys', { clientMessageId: 'K' })))).toBe('ok');
   });
@@ -129,7 +144,14 @@ onEveryStore('append', (bench) => {
   test('writes the operation with the change, and none for what was refused', async () => {
     const store = await bench.store();
     await appendOk(store, command('message', 'logged'));
-    const operation = { adminId: 7, action: 'session.claim', sessionId: 'logged', outcome: 'ok', address: '::1', at: 1_700_000_000_123 };
+    const operation = {
+      adminId: 7,
+      action: 'session.claim',
+      sessionId: 'logged',
+      outcome: 'ok',
+      address: '::1',
+      at: 1_700_000_000_123,
+    };
     await append(store, command('claim', 'logged', { by: admin(7), operation }));
     await append(store, command('claim', 'logged', { by: admin(8), operation: { ...operation, adminId: 8 } }));
     const { items } = await store.operations(1, 10);

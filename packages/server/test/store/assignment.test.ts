@@ -1,7 +1,17 @@
 import { beforeEach, expect, test } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SqlStore } from '../../src/store/sql-store.ts';
-import { admin, append, appendOk, type Bench, brokenRules, command, onEveryStore, user, verdict } from './open-store.ts';
+import {
+  admin,
+  append,
+  appendOk,
+  type Bench,
+  brokenRules,
+  command,
+  onEveryStore,
+  user,
+  verdict,
+} from './open-store.ts';
 
 onEveryStore('assignment', (bench) => {
   beforeEach(() => bench.fresh());
@@ -93,12 +103,16 @@ onEveryStore('assignment', (bench) => {
     const nodes = await bench.nodes(5);
     await online(nodes[0], 1, 2, 3);
     const results = await Promise.all(
-      Array.from({ length: 60 }, (_, i) => append(nodes[i % 2 === 0 ? 0 : 1], command('message', `s${i}`, { by: user(i + 1) }))),
+      Array.from({ length: 60 }, (_, i) =>
+        append(nodes[i % 2 === 0 ? 0 : 1], command('message', `s${i}`, { by: user(i + 1) })),
+      ),
     );
     expect(new Set(results.map(verdict))).toEqual(new Set(['ok']));
     for (let round = 0; round < 20; round++) {
       const waiting = await nodes[0].waiting(20);
-      await Promise.all(waiting.slice(0, 6).map((id, i) => append(nodes[i % 2 === 0 ? 0 : 1], command('auto_assign', id))));
+      await Promise.all(
+        waiting.slice(0, 6).map((id, i) => append(nodes[i % 2 === 0 ? 0 : 1], command('auto_assign', id))),
+      );
     }
     for (const id of [1, 2, 3]) expect(await nodes[0].activeSessionsOf(id)).toHaveLength(5);
     expect(await nodes[0].statusCounts()).toEqual({ waiting: 45, active: 15, closed: 0 });
@@ -113,7 +127,10 @@ onEveryStore('assignment', (bench) => {
     expect(await store.waiting(10)).toEqual(['old', 'young']);
     // The queue's run names the session whose turn it is.
     expect((await appendOk(store, command('auto_assign', 'old'))).session.adminId).toBe(1);
-    expect((await appendOk(store, command('auto_assign', 'young'))).session).toMatchObject({ status: 'waiting', lastSeq: 1 });
+    expect((await appendOk(store, command('auto_assign', 'young'))).session).toMatchObject({
+      status: 'waiting',
+      lastSeq: 1,
+    });
   });
 
   test('a reopened session prefers its last admin, else goes to the freest', async () => {
@@ -127,7 +144,11 @@ onEveryStore('assignment', (bench) => {
     await appendOk(store, command('close', 'two', { by: admin(2) }));
     const again = await appendOk(store, command('message', 'mine', { by: user(1) }));
     expect(again.session.adminId).toBe(1);
-    expect(again.events.map((e) => (e.kind === 'status' ? e.reason : e.kind))).toEqual(['reopened', 'message', 'assigned']);
+    expect(again.events.map((e) => (e.kind === 'status' ? e.reason : e.kind))).toEqual([
+      'reopened',
+      'message',
+      'assigned',
+    ]);
     // 1 is full now: its old session goes elsewhere.
     const reopened = await appendOk(store, command('reopen', 'two', { by: admin(1) }));
     expect(reopened.session.adminId).toBe(2);

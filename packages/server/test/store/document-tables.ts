@@ -37,8 +37,10 @@ CREATE TABLE chat_messages (
 
 /** Rows as an old installation has them: ids in no order, five messages a session, several in one second. */
 export async function fillOldTables(database: Database, sessions: number): Promise<void> {
-  const digits = '(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)';
-  const numbers = `(SELECT a.d + 10*b.d + 100*c.d + 1000*d.d + 10000*e.d + 100000*f.d AS n FROM ${digits} a, ${digits} b, ${digits} c, ${digits} d, ${digits} e, ${digits} f) numbers`;
+  const digits = `(SELECT 0 d ${[1, 2, 3, 4, 5, 6, 7, 8, 9].map((d) => `UNION ALL SELECT ${d}`).join(' ')})`;
+  const places = Array.from({ length: String(sessions - 1).length }, (_, i) => i);
+  const value = places.map((i) => `t${i}.d * ${10 ** i}`).join(' + ');
+  const numbers = `(SELECT ${value} AS n FROM ${places.map((i) => `${digits} t${i}`).join(', ')}) numbers`;
   await database.script(`
     SET SESSION time_zone = '+00:00', SESSION unique_checks = 0, SESSION foreign_key_checks = 0;
     INSERT INTO chat_sessions (session_id, user_id, admin_id, status, created_at, updated_at, last_message_time, message_count)

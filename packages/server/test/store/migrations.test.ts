@@ -77,14 +77,14 @@ onEveryStore('migrations', (bench) => {
 });
 
 /** Processes of their own that make the same new files at the same moments. Node 20 cannot run TypeScript: tsx does. */
-const FILES = 400;
+const FILES = 20;
 const STARTER = `
 const { sqliteDialect } = await import(process.env.SQLITE);
 const { SqlStore } = await import(process.env.STORE);
 process.stdout.write('ready');
 const at = await new Promise((resolve) => process.stdin.once('data', (text) => resolve(Number(text))));
 for (let i = 0; i < ${FILES}; i++) {
-  while (Date.now() < at + i * 40) {}
+  while (Date.now() < at + i * 100) {}
   const store = new SqlStore({ dialect: await sqliteDialect(process.env.FILES_IN + '/' + i + '.db'), capacity: 1 });
   await store.migrate();
   await store.ready();
@@ -96,7 +96,8 @@ process.exit(0);
 describe('migrations of one SQLite file', () => {
   test('processes that start at once all come up', async () => {
     const folder = freshFolder('sqlite-start');
-    const source = (name: string): string => pathToFileURL(path.join(import.meta.dirname, '../../src/store', name)).href;
+    const source = (name: string): string =>
+      pathToFileURL(path.join(import.meta.dirname, '../../src/store', name)).href;
     const env = { ...process.env, FILES_IN: folder, SQLITE: source('sqlite.ts'), STORE: source('sql-store.ts') };
     try {
       const starters = [1, 2, 3].map(() => new Starter(env));
@@ -119,7 +120,9 @@ class Starter {
   #errors = '';
 
   constructor(env: NodeJS.ProcessEnv) {
-    this.#child = spawn(process.execPath, ['--no-warnings', '--import', 'tsx', '--input-type=module', '-e', STARTER], { env });
+    this.#child = spawn(process.execPath, ['--no-warnings', '--import', 'tsx', '--input-type=module', '-e', STARTER], {
+      env,
+    });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#errors += text));
     this.ready = new Promise((resolve) => {
       this.#child.stdout?.once('data', () => resolve());
@@ -145,9 +148,16 @@ async function execute(bench: Bench, sql: string): Promise<void> {
 /** Everything that makes up the schema, as text; on MySQL with the rows of the migrations. */
 async function shape(bench: Bench): Promise<unknown> {
   if (bench.name === 'sqlite') {
-    return [await bench.rows('SELECT sql FROM sqlite_master ORDER BY name'), await bench.rows('SELECT * FROM chat_schema')];
+    return [
+      await bench.rows('SELECT sql FROM sqlite_master ORDER BY name'),
+      await bench.rows('SELECT * FROM chat_schema'),
+    ];
   }
-  const tables = (await bench.rows('SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1')).map((r) => String(r['name']));
+  const tables = (
+    await bench.rows(
+      'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1',
+    )
+  ).map((r) => String(r['name']));
   const found: unknown[] = [];
   for (const table of tables) {
     const [row] = await bench.rows(`SHOW CREATE TABLE \`${table}\``);

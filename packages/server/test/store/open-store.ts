@@ -30,7 +30,11 @@ export interface Bench {
 
 export function mysqlOptions(url: string): MysqlOptions {
   const { username, password, pathname, searchParams } = new URL(url);
-  const account = { user: decodeURIComponent(username), password: decodeURIComponent(password), database: pathname.slice(1) };
+  const account = {
+    user: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    database: pathname.slice(1),
+  };
   const socketPath = searchParams.get('socketPath');
   return { ...account, ...(socketPath ? { socketPath } : {}) };
 }
@@ -52,7 +56,10 @@ export function onEveryStore(title: string, suite: (bench: Bench) => void): void
     });
     suite(bench('sqlite', dialect, opened, async () => void count++));
   });
-  for (const [service, open] of [['mariadb', openMariadb], ['mysql', openMysql]] as const) {
+  for (const [service, open] of [
+    ['mariadb', openMariadb],
+    ['mysql', openMysql],
+  ] as const) {
     describeWith(service, `${title} · ${service}`, () => {
       let server: SqlServer | undefined;
       let database: Database | undefined;
@@ -74,7 +81,12 @@ export function onEveryStore(title: string, suite: (bench: Bench) => void): void
   }
 }
 
-function bench(name: string, dialect: () => Promise<Dialect>, opened: { close(): Promise<void> }[], fresh: () => Promise<void>): Bench {
+function bench(
+  name: string,
+  dialect: () => Promise<Dialect>,
+  opened: { close(): Promise<void> }[],
+  fresh: () => Promise<void>,
+): Bench {
   let reader: Dialect | undefined;
   const open = async (capacity = 10): Promise<SqlStore> => {
     const store = new SqlStore({ dialect: await dialect(), capacity });
@@ -104,14 +116,22 @@ function bench(name: string, dialect: () => Promise<Dialect>, opened: { close():
   };
 }
 
+type Of<K, C = Command> = C extends { kind: infer L } ? (K extends L ? C : never) : never;
+
 /** A command with what most tests do not care about filled in. */
 export function command<K extends Command['kind']>(
   kind: K,
   sessionId: string,
-  more: Partial<Omit<Extract<Command, { kind: K }>, 'kind' | 'sessionId'>> = {},
+  more: Partial<Omit<Of<K>, 'kind' | 'sessionId'>> = {},
 ): Command {
   const usual = { kind, sessionId, at: Date.now(), identity: null, operation: null, by: user(31) };
-  const message = { messageId: newId('msg'), content: 'hello', messageType: 'text', attachments: [], clientMessageId: null };
+  const message = {
+    messageId: newId('msg'),
+    content: 'hello',
+    messageType: 'text',
+    attachments: [],
+    clientMessageId: null,
+  };
   return { ...usual, ...(kind === 'message' ? message : {}), ...more } as Command;
 }
 
@@ -149,8 +169,10 @@ export async function brokenRules(bench: Bench): Promise<string[]> {
     const seqs = (log.get(id) ?? []).toSorted((a, b) => a - b);
     const own = messages.filter((m) => m['session_id'] === id).toSorted((a, b) => Number(a['seq']) - Number(b['seq']));
     if (seqs.some((seq, i) => seq !== i + 1)) broken.push(`${id}: seqs ${seqs.join(',')}`);
-    if (Number(session['last_seq']) !== seqs.length) broken.push(`${id}: last_seq ${session['last_seq']} of ${seqs.length}`);
-    if (Number(session['message_count']) !== own.length) broken.push(`${id}: counts ${session['message_count']} of ${own.length}`);
+    if (Number(session['last_seq']) !== seqs.length)
+      broken.push(`${id}: last_seq ${session['last_seq']} of ${seqs.length}`);
+    if (Number(session['message_count']) !== own.length)
+      broken.push(`${id}: counts ${session['message_count']} of ${own.length}`);
     if ((own.at(-1)?.['message_id'] ?? null) !== session['last_message_id']) broken.push(`${id}: last message`);
   }
   return broken;

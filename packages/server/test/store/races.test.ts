@@ -10,10 +10,14 @@ onEveryStore('races', (bench) => {
     const nodes = await bench.nodes();
     for (let from = 0; from < RACES; from += ROUND) {
       const ids = Array.from({ length: ROUND }, (_, i) => `race-${from + i}`);
-      await Promise.all(ids.map((id, i) => append(nodes[i % 2 === 0 ? 0 : 1], command('message', id, { by: user(from + i + 1) }))));
+      await Promise.all(
+        ids.map((id, i) => append(nodes[i % 2 === 0 ? 0 : 1], command('message', id, { by: user(from + i + 1) }))),
+      );
       const results = await Promise.all(
         ids.map((id) =>
-          Promise.all([1, 2, 3, 4].map((n) => append(nodes[n % 2 === 0 ? 0 : 1], command('claim', id, { by: admin(n) })))),
+          Promise.all(
+            [1, 2, 3, 4].map((n) => append(nodes[n % 2 === 0 ? 0 : 1], command('claim', id, { by: admin(n) }))),
+          ),
         ),
       );
       for (const claims of results) {

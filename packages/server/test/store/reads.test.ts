@@ -14,13 +14,17 @@ onEveryStore('reads', (bench) => {
   test('of concurrent reservations one is for all, on every node, until its session is closed', async () => {
     await bench.fresh();
     const nodes = await bench.nodes();
-    const ids = await Promise.all(Array.from({ length: 40 }, (_, i) => nodes[i % 2 === 0 ? 0 : 1].reserveSession(5, `p${i}`)));
+    const ids = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => nodes[i % 2 === 0 ? 0 : 1].reserveSession(5, `p${i}`)),
+    );
     expect(new Set(ids).size).toBe(1);
     const [id] = ids as [string];
     await appendOk(nodes[0], command('message', id, { by: user(5) }));
     expect(await nodes[1].reserveSession(5, 'next')).toBe(id);
     await appendOk(nodes[0], command('close', id, { by: user(5) }));
-    const again = await Promise.all(Array.from({ length: 10 }, (_, i) => nodes[i % 2 === 0 ? 0 : 1].reserveSession(5, `q${i}`)));
+    const again = await Promise.all(
+      Array.from({ length: 10 }, (_, i) => nodes[i % 2 === 0 ? 0 : 1].reserveSession(5, `q${i}`)),
+    );
     expect(new Set(again).size).toBe(1);
     expect(again[0]).toMatch(/^q/);
     // Somebody else took the reserved id: it leads nowhere.
@@ -31,9 +35,15 @@ onEveryStore('reads', (bench) => {
 
   test('lists sessions newest message first, those without a message last, page by page', async () => {
     const store = await seed();
-    for (let i = 0; i < 25; i++) await appendOk(store, command('message', `s${String(i).padStart(2, '0')}`, { by: user(i + 1), at: AT + (i % 5) * 1000 }));
+    for (let i = 0; i < 25; i++)
+      await appendOk(
+        store,
+        command('message', `s${String(i).padStart(2, '0')}`, { by: user(i + 1), at: AT + (i % 5) * 1000 }),
+      );
     const dialect = await bench.dialect();
-    await dialect.transaction((tx) => tx.insert('chat_sessions', ['session_id', 'user_id', 'status'], [['empty', 99, 'waiting']]));
+    await dialect.transaction((tx) =>
+      tx.insert('chat_sessions', ['session_id', 'user_id', 'status'], [['empty', 99, 'waiting']]),
+    );
     await dialect.close();
     await appendOk(store, command('claim', 's03', { by: admin(1) }));
     await appendOk(store, command('close', 's04', { by: admin(1) }));
@@ -46,9 +56,12 @@ onEveryStore('reads', (bench) => {
     expect(all).toHaveLength(26);
     expect(new Set(all).size).toBe(26);
     expect(all.at(-1)).toBe('empty');
-    const times = (await store.sessions({ status: 'all', page: 1, pageSize: 100 })).items.map((s) => s.session.lastMessageTime ?? 0);
+    const times = (await store.sessions({ status: 'all', page: 1, pageSize: 100 })).items.map(
+      (s) => s.session.lastMessageTime ?? 0,
+    );
     expect(times).toEqual(times.toSorted((a, b) => b - a));
-    const by = async (status: 'waiting' | 'active' | 'closed') => (await store.sessions({ status, page: 1, pageSize: 100 })).items.map((s) => s.session.sessionId);
+    const by = async (status: 'waiting' | 'active' | 'closed') =>
+      (await store.sessions({ status, page: 1, pageSize: 100 })).items.map((s) => s.session.sessionId);
     expect([await by('active'), await by('closed'), (await by('waiting')).length]).toEqual([['s03'], ['s04'], 24]);
     expect(await store.sessions({ status: 'all', page: 9, pageSize: 10 })).toEqual({ items: [], total: 26 });
     expect((await store.session('empty'))?.lastMessage).toBeNull();
@@ -74,17 +87,34 @@ onEveryStore('reads', (bench) => {
     expect(log[4]).toMatchObject({ kind: 'status', reason: 'claimed', adminId: 7, by: { type: 'admin', id: 7 } });
     expect((await store.log('log', 4, 3)).map((e) => e.seq)).toEqual([5, 6, 7]);
     await appendOk(store, command('message', 'log-2', { by: user(2) }));
-    const logs = await store.logs([{ sessionId: 'log', afterSeq: 10 }, { sessionId: 'nobody', afterSeq: 0 }, { sessionId: 'log-2', afterSeq: 0 }, { sessionId: 'log', afterSeq: 12 }]);
+    const logs = await store.logs([
+      { sessionId: 'log', afterSeq: 10 },
+      { sessionId: 'nobody', afterSeq: 0 },
+      { sessionId: 'log-2', afterSeq: 0 },
+      { sessionId: 'log', afterSeq: 12 },
+    ]);
     expect(logs.map((l) => l && l.events.map((e) => e.seq))).toEqual([[11, 12, 13], null, [1], [13]]);
-    expect(await store.heads(['log', 'log-2', 'nobody'])).toEqual(new Map([['log', 13], ['log-2', 1]]));
+    expect(await store.heads(['log', 'log-2', 'nobody'])).toEqual(
+      new Map([
+        ['log', 13],
+        ['log-2', 1],
+      ]),
+    );
     expect(await store.heads([])).toEqual(new Map());
   });
 
   test('inbox: what is open, and what was said or closed since a moment', async () => {
     const store = await seed();
-    for (const id of ['open', 'old-closed', 'new-closed', 'spoke']) await appendOk(store, command('message', id, { at: AT, by: user(1) }));
-    for (const [id, at] of [['old-closed', AT], ['new-closed', AT + 5_000], ['spoke', AT]] as const) await appendOk(store, command('close', id, { at, by: user(1) }));
-    const ids = async (since: number | null): Promise<string[]> => (await store.inbox(since)).map((s) => s.sessionId).toSorted();
+    for (const id of ['open', 'old-closed', 'new-closed', 'spoke'])
+      await appendOk(store, command('message', id, { at: AT, by: user(1) }));
+    for (const [id, at] of [
+      ['old-closed', AT],
+      ['new-closed', AT + 5_000],
+      ['spoke', AT],
+    ] as const)
+      await appendOk(store, command('close', id, { at, by: user(1) }));
+    const ids = async (since: number | null): Promise<string[]> =>
+      (await store.inbox(since)).map((s) => s.sessionId).toSorted();
     expect(await ids(null)).toEqual(['open']);
     expect(await ids(AT + 1)).toEqual(['new-closed', 'open']);
     expect(await ids(AT)).toEqual(['new-closed', 'old-closed', 'open', 'spoke']);
@@ -97,11 +127,20 @@ onEveryStore('reads', (bench) => {
     const store = await seed();
     for (const by of [user(1), admin(7), user(1), admin(7)]) await appendOk(store, command('message', 'rec', { by }));
     // Seq: 1 user, 2 claimed, 3 admin, 4 user, 5 admin.
-    const receipt = (deliveredSeq: number, readSeq: number, more: Partial<Receipt> = {}): Receipt =>
-      ({ sessionId: 'rec', readerType: 'user', readerId: 1, deliveredSeq, readSeq, ...more });
+    const receipt = (deliveredSeq: number, readSeq: number, more: Partial<Receipt> = {}): Receipt => ({
+      sessionId: 'rec',
+      readerType: 'user',
+      readerId: 1,
+      deliveredSeq,
+      readSeq,
+      ...more,
+    });
     const put = async (...r: Receipt[]): Promise<unknown[]> =>
-      (await store.storeReceipts(r)).map((x: ReceiptResult) => x.fault ?? (x.changed && [x.changed.deliveredSeq, x.changed.readSeq]));
-    const statuses = async (): Promise<string> => (await store.messages('rec', { afterSeq: 0, pageSize: 9 })).map((m) => m.status).join(' ');
+      (await store.storeReceipts(r)).map(
+        (x: ReceiptResult) => x.fault ?? (x.changed && [x.changed.deliveredSeq, x.changed.readSeq]),
+      );
+    const statuses = async (): Promise<string> =>
+      (await store.messages('rec', { afterSeq: 0, pageSize: 9 })).map((m) => m.status).join(' ');
     expect(await put(receipt(3, 0))).toEqual([[3, 0]]);
     expect(await statuses()).toBe('sent delivered sent sent');
     expect(await put(receipt(3, 3), receipt(5, 0), receipt(2, 1))).toEqual([[3, 3], [5, 3], null]);
@@ -110,7 +149,11 @@ onEveryStore('reads', (bench) => {
     expect(await put(receipt(4, 4, { readerType: 'admin', readerId: 7 }))).toEqual([[4, 4]]);
     expect(await put(receipt(4, 1, { readerType: 'admin', readerId: 8 }))).toEqual([[4, 1]]);
     expect(await statuses()).toBe('read read read delivered');
-    expect(await put(receipt(6, 0), receipt(1, 1, { readerId: 2 }), receipt(1, 1, { sessionId: 'nobody' }))).toEqual(['beyond', 'foreign', 'unknown']);
+    expect(await put(receipt(6, 0), receipt(1, 1, { readerId: 2 }), receipt(1, 1, { sessionId: 'nobody' }))).toEqual([
+      'beyond',
+      'foreign',
+      'unknown',
+    ]);
     const [log] = await store.logs([{ sessionId: 'rec', afterSeq: 9 }]);
     expect(log?.receipts).toHaveLength(3);
     await Promise.all(Array.from({ length: 20 }, (_, i) => store.storeReceipts([receipt(5, 3 + (i % 3))])));
@@ -125,27 +168,48 @@ onEveryStore('reads', (bench) => {
     ['America/Santiago', '2024-09-08T12:00:00Z', '2024-09-08T04:00:00Z', 23],
   ])('the day of %s at %s counts what happened in it and nothing else', async (zone, now, from, hours) => {
     const day = businessDay(Date.parse(now), zone);
-    expect([new Date(day.from).toISOString(), (day.to - day.from) / 3_600_000]).toEqual([new Date(from).toISOString(), hours]);
+    expect([new Date(day.from).toISOString(), (day.to - day.from) / 3_600_000]).toEqual([
+      new Date(from).toISOString(),
+      hours,
+    ]);
     const store = await seed();
-    for (const [id, at] of [['before', day.from - 1], ['first', day.from], ['last', day.to - 1], ['after', day.to]] as const) {
+    for (const [id, at] of [
+      ['before', day.from - 1],
+      ['first', day.from],
+      ['last', day.to - 1],
+      ['after', day.to],
+    ] as const) {
       await appendOk(store, command('message', id, { by: user(1), at }));
       await appendOk(store, command('message', id, { by: admin(7), at }));
       await appendOk(store, command('message', id, { by: admin(7), at: at + 500 }));
       await appendOk(store, command('rate', id, { by: user(1), score: id === 'first' ? 5 : 2, comment: '', at }));
       await appendOk(store, command('close', id, { by: user(1), at }));
     }
-    expect(await store.dayFigures(day.from, day.to)).toEqual({ created: 2, closed: 2, answered: 2, responseMs: 0, rated: 2, ratingSum: 7, messages: 6 });
+    expect(await store.dayFigures(day.from, day.to)).toEqual({
+      created: 2,
+      closed: 2,
+      answered: 2,
+      responseMs: 0,
+      rated: 2,
+      ratingSum: 7,
+      messages: 6,
+    });
   });
 });
 
-test.each(['Asia/Shanghai', 'America/New_York', 'Pacific/Kiritimati', 'Europe/London', 'Australia/Lord_Howe', 'America/Santiago', 'Asia/Kathmandu'])(
-  'the days of %s follow one another without a gap',
-  (zone) => {
-    let { from, to } = businessDay(Date.UTC(2024, 0, 1), zone);
-    for (let i = 0; i < 370; i++) {
-      for (const at of [to, to + 1, to + 3_600_000 * 12]) expect(businessDay(at, zone).from).toBe(to);
-      expect(businessDay(to - 1, zone)).toEqual({ from, to });
-      ({ from, to } = businessDay(to, zone));
-    }
-  },
-);
+test.each([
+  'Asia/Shanghai',
+  'America/New_York',
+  'Pacific/Kiritimati',
+  'Europe/London',
+  'Australia/Lord_Howe',
+  'America/Santiago',
+  'Asia/Kathmandu',
+])('the days of %s follow one another without a gap', (zone) => {
+  let { from, to } = businessDay(Date.UTC(2024, 0, 1), zone);
+  for (let i = 0; i < 370; i++) {
+    for (const at of [to, to + 1, to + 3_600_000 * 12]) expect(businessDay(at, zone).from).toBe(to);
+    expect(businessDay(to - 1, zone)).toEqual({ from, to });
+    ({ from, to } = businessDay(to, zone));
+  }
+});

@@ -22,26 +22,108 @@ const states = {
 const table: readonly [name: string, what: Command, none: string, waiting: string, active: string, closed: string][] = [
   ["the user's message", says, 'waiting -', 'waiting -', 'active 7', 'waiting -'],
   ["a stranger's message", command('message', ID, { by: user(2) }), 'waiting -', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
-  ["an admin's message", command('message', ID, { by: admin(8) }), 'SESSION_NOT_FOUND', 'active 8', 'active 7', 'active 8'],
+  [
+    "an admin's message",
+    command('message', ID, { by: admin(8) }),
+    'SESSION_NOT_FOUND',
+    'active 8',
+    'active 7',
+    'active 8',
+  ],
   ['claim', command('claim', ID, { by: admin(8) }), 'SESSION_NOT_FOUND', 'active 8', 'CONFLICT', 'CONFLICT'],
-  ['claim by its holder', command('claim', ID, { by: admin(7) }), 'SESSION_NOT_FOUND', 'active 7', 'CONFLICT', 'CONFLICT'],
-  ['assign', command('assign', ID, { by: admin(8), adminId: 9 }), 'SESSION_NOT_FOUND', 'active 9', 'CONFLICT', 'CONFLICT'],
-  ['transfer', command('transfer', ID, { by: admin(8), adminId: 9 }), 'SESSION_NOT_FOUND', 'CONFLICT', 'active 9', 'CONFLICT'],
-  ['transfer to its holder', command('transfer', ID, { by: admin(8), adminId: 7 }), 'SESSION_NOT_FOUND', 'CONFLICT', 'CONFLICT', 'CONFLICT'],
-  ['close by an admin', command('close', ID, { by: admin(8) }), 'SESSION_NOT_FOUND', 'closed -', 'closed 7', 'CONFLICT'],
+  [
+    'claim by its holder',
+    command('claim', ID, { by: admin(7) }),
+    'SESSION_NOT_FOUND',
+    'active 7',
+    'CONFLICT',
+    'CONFLICT',
+  ],
+  [
+    'assign',
+    command('assign', ID, { by: admin(8), adminId: 9 }),
+    'SESSION_NOT_FOUND',
+    'active 9',
+    'CONFLICT',
+    'CONFLICT',
+  ],
+  [
+    'transfer',
+    command('transfer', ID, { by: admin(8), adminId: 9 }),
+    'SESSION_NOT_FOUND',
+    'CONFLICT',
+    'active 9',
+    'CONFLICT',
+  ],
+  [
+    'transfer to its holder',
+    command('transfer', ID, { by: admin(8), adminId: 7 }),
+    'SESSION_NOT_FOUND',
+    'CONFLICT',
+    'CONFLICT',
+    'CONFLICT',
+  ],
+  [
+    'close by an admin',
+    command('close', ID, { by: admin(8) }),
+    'SESSION_NOT_FOUND',
+    'closed -',
+    'closed 7',
+    'CONFLICT',
+  ],
   ['close by the user', command('close', ID, { by: owner }), 'SESSION_NOT_FOUND', 'closed -', 'closed 7', 'CONFLICT'],
-  ['close by a stranger', command('close', ID, { by: user(2) }), 'SESSION_NOT_FOUND', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
+  [
+    'close by a stranger',
+    command('close', ID, { by: user(2) }),
+    'SESSION_NOT_FOUND',
+    'FORBIDDEN',
+    'FORBIDDEN',
+    'FORBIDDEN',
+  ],
   ['reopen', command('reopen', ID, { by: admin(8) }), 'SESSION_NOT_FOUND', 'CONFLICT', 'CONFLICT', 'waiting -'],
-  ['rate', command('rate', ID, { by: owner, score: 5, comment: '' }), 'SESSION_NOT_FOUND', 'CONFLICT', 'active 7', 'closed 7'],
-  ['rate by a stranger', command('rate', ID, { by: user(2), score: 5, comment: '' }), 'SESSION_NOT_FOUND', 'FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'],
-  ['release of its holder', command('release', ID, { adminId: 7 }), 'SESSION_NOT_FOUND', 'waiting -', 'waiting -', 'closed 7'],
-  ['release of another', command('release', ID, { adminId: 8 }), 'SESSION_NOT_FOUND', 'waiting -', 'active 7', 'closed 7'],
+  [
+    'rate',
+    command('rate', ID, { by: owner, score: 5, comment: '' }),
+    'SESSION_NOT_FOUND',
+    'CONFLICT',
+    'active 7',
+    'closed 7',
+  ],
+  [
+    'rate by a stranger',
+    command('rate', ID, { by: user(2), score: 5, comment: '' }),
+    'SESSION_NOT_FOUND',
+    'FORBIDDEN',
+    'FORBIDDEN',
+    'FORBIDDEN',
+  ],
+  [
+    'release of its holder',
+    command('release', ID, { adminId: 7 }),
+    'SESSION_NOT_FOUND',
+    'waiting -',
+    'waiting -',
+    'closed 7',
+  ],
+  [
+    'release of another',
+    command('release', ID, { adminId: 8 }),
+    'SESSION_NOT_FOUND',
+    'waiting -',
+    'active 7',
+    'closed 7',
+  ],
   ['auto-assign', command('auto_assign', ID), 'SESSION_NOT_FOUND', 'waiting -', 'active 7', 'closed 7'],
 ];
 
 describe('decide', () => {
   const cells = table.flatMap(([name, what, ...expected]) =>
-    (['none', 'waiting', 'active', 'closed'] as const).map((state, i) => ({ name, what, state, expected: expected[i] })),
+    (['none', 'waiting', 'active', 'closed'] as const).map((state, i) => ({
+      name,
+      what,
+      state,
+      expected: expected[i],
+    })),
   );
   test.each(cells)('$name, in $state: $expected', ({ what, state, expected }) => {
     const before = states[state];
@@ -75,14 +157,35 @@ describe('decide', () => {
 
 /** Commands of few actors, so that they meet. */
 const anyCommand = fc.record({
-  kind: fc.constantFrom('message', 'message', 'message', 'claim', 'assign', 'transfer', 'close', 'reopen', 'rate', 'release', 'auto_assign'),
+  kind: fc.constantFrom(
+    'message',
+    'message',
+    'message',
+    'claim',
+    'assign',
+    'transfer',
+    'close',
+    'reopen',
+    'rate',
+    'release',
+    'auto_assign',
+  ),
   session: fc.integer({ min: 0, max: 2 }),
   by: fc.constantFrom(user(1), user(2), admin(7), admin(8)),
   adminId: fc.constantFrom(7, 8),
   key: fc.option(fc.constantFrom('a', 'b', 'c'), { nil: null }),
 });
-const asCommand = (c: { kind: string; session: number; by: object; adminId: number; key: string | null }, run: string): Command =>
-  command(c.kind as never, `${run}-${c.session}`, { by: c.by, adminId: c.adminId, clientMessageId: c.key, score: 3, comment: '' } as never);
+const asCommand = (
+  c: { kind: string; session: number; by: object; adminId: number; key: string | null },
+  run: string,
+): Command =>
+  command(c.kind as never, `${run}-${c.session}`, {
+    by: c.by,
+    adminId: c.adminId,
+    clientMessageId: c.key,
+    score: 3,
+    comment: '',
+  } as never);
 
 /** The state that the log alone tells. */
 function replay(log: readonly SessionEvent[]): { status: string; adminId: number | null; messages: number } {
@@ -109,11 +212,21 @@ onEveryStore('random commands', (bench) => {
         const { session } = found;
         const log = await nodes[1].log(id, 0, 500);
         expect(log.map((e) => e.seq)).toEqual(Array.from({ length: session.lastSeq }, (_, i) => i + 1));
-        expect(replay(log)).toEqual({ status: session.status, adminId: session.adminId, messages: session.messageCount });
-        if (session.status === 'waiting') expect([session.adminId, session.waitingSince === null]).toEqual([null, false]);
-        if (session.status === 'active') expect([session.adminId === null, session.waitingSince]).toEqual([false, null]);
+        expect(replay(log)).toEqual({
+          status: session.status,
+          adminId: session.adminId,
+          messages: session.messageCount,
+        });
+        if (session.status === 'waiting')
+          expect([session.adminId, session.waitingSince === null]).toEqual([null, false]);
+        if (session.status === 'active')
+          expect([session.adminId === null, session.waitingSince]).toEqual([false, null]);
         expect(session.closedAt === null).toBe(session.status !== 'closed');
-        const keys = log.flatMap((e) => (e.kind === 'message' && e.message.clientMessageId ? [`${e.message.senderType} ${e.message.senderId} ${e.message.clientMessageId}`] : []));
+        const keys = log.flatMap((e) =>
+          e.kind === 'message' && e.message.clientMessageId
+            ? [`${e.message.senderType} ${e.message.senderId} ${e.message.clientMessageId}`]
+            : [],
+        );
         expect(new Set(keys).size).toBe(keys.length);
       }
     });
