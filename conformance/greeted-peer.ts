@@ -3,7 +3,8 @@ import { checker, type LogEvent, type ServerFrame, type ServerFrameType, serverF
 import { WebSocket } from 'ws';
 import { faults, timeFaults } from './faults.ts';
 
-export type FrameOf<T extends ServerFrameType> = Extract<ServerFrame, { type: T }>;
+type FrameOf<T extends ServerFrameType> = Extract<ServerFrame, { type: T }>;
+type DataOf<T extends ServerFrameType> = FrameOf<T>['data'];
 
 const checks = new Map(Object.entries(serverFrames).map(([type, schema]) => [type, checker(schema)]));
 const WAIT_MS = 8_000;
@@ -37,19 +38,19 @@ export class GreetedPeer {
   /** The first frame of this type that fits and was not given before. */
   expect<T extends ServerFrameType>(
     type: T,
-    fits: (data: FrameOf<T>['data']) => boolean = () => true,
+    fits: (data: DataOf<T>) => boolean = () => true,
     waitMs = WAIT_MS,
-  ): Promise<FrameOf<T>['data']> {
-    return new Promise((resolve, reject) => {
+  ): Promise<DataOf<T>> {
+    return new Promise<DataOf<T>>((resolve, reject) => {
+      const isWanted = (frame: ServerFrame): frame is FrameOf<T> & ServerFrame =>
+        !this.#taken.has(frame) && frame.type === type && fits(frame.data as FrameOf<T>['data']);
       const look = (): void => {
-        const found = this.frames.find(
-          (f) => !this.#taken.has(f) && f.type === type && fits(f.data as FrameOf<T>['data']),
-        );
+        const found = this.frames.find(isWanted);
         if (!found) return;
         this.#taken.add(found);
         this.#looks.delete(look);
         clearTimeout(late);
-        resolve(found.data as FrameOf<T>['data']);
+        resolve((found as { data: DataOf<T> }).data);
       };
       const late = setTimeout(() => {
         this.#looks.delete(look);

@@ -5,10 +5,8 @@ import { root, setUpToDevelop } from './setup.mjs';
 
 setUpToDevelop();
 const tsx = pathToFileURL(`${root}/node_modules/tsx/dist/loader.mjs`).href;
-const child = spawn(
-  process.execPath,
-  ['--import', tsx, `${root}/conformance/storm/run.ts`, ...process.argv.slice(2)],
-  { stdio: 'inherit' },
-);
+const child = spawn(process.execPath, ['--import', tsx, `${root}/conformance/storm/run.ts`, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));

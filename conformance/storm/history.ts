@@ -1,14 +1,14 @@
 /** What happened in a storm, as its witnesses tell it. Written while it blows, judged when it is over. */
 
 /** A message that a sender handed in; told again with the same id until it is acknowledged. */
-export interface Sent {
+interface Sent {
   readonly what: 'sent';
   readonly sessionId: string;
   readonly clientMessageId: string;
   readonly content: string;
 }
 
-export interface Acked {
+interface Acked {
   readonly what: 'acked';
   readonly sessionId: string;
   readonly clientMessageId: string;
@@ -29,7 +29,7 @@ export interface Seen {
 }
 
 /** A message as REST tells it when all is over. */
-export interface Stored {
+interface Stored {
   readonly what: 'stored';
   readonly sessionId: string;
   readonly seq: number;
@@ -39,14 +39,14 @@ export interface Stored {
 }
 
 /** A session's newest seq when all is over. */
-export interface Head {
+interface Head {
   readonly what: 'head';
   readonly sessionId: string;
   readonly seq: number;
 }
 
 /** A receipt position that a reader was told of. */
-export interface Receipt {
+interface Receipt {
   readonly what: 'receipt';
   readonly sessionId: string;
   readonly reader: string;

@@ -162,7 +162,7 @@ async function readSession(url: string, token: string, history: History): Promis
   return session.lastSeq;
 }
 
-export async function until(done: () => boolean, timeoutMs: number, what: string): Promise<void> {
+async function until(done: () => boolean, timeoutMs: number, what: string): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!done()) {
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);

@@ -267,7 +267,8 @@ export function createClient(options: ClientOptions): Client {
   }
 
   function show(entry: Entry): void {
-    if (!entry.sessionId) currentId = null;
+    // Where a user writes is where they look.
+    if (isUser) currentId = entry.sessionId;
     const view = session(entry.sessionId);
     view.addOwn(entry);
     tell('change', view);

@@ -134,7 +134,7 @@ describeWith('chromium', 'the SDK in a page', () => {
     await scene.line.accept();
     await expect.poll(() => shown(page), within).toEqual(['online', 'one', 'two', 'three', 'four'].map((text) => `${text} sent`));
     expect(await stored(scene, id)).toEqual(['online', 'one', 'two', 'three', 'four']);
-    expect(await page.evaluate(() => Object.keys(localStorage).map((key) => localStorage.getItem(key)))).toEqual([
+    expect(await page.evaluate('Object.values(localStorage)')).toEqual([
       expect.stringContaining('"entries":[]'),
     ]);
   });
@@ -188,7 +188,7 @@ describeWith('chromium', 'the SDK in a page', () => {
     const scene = await set();
     const id = newId();
     // As on a page that was not served securely.
-    if (!locks) await scene.context.addInitScript(() => Object.defineProperty(navigator, 'locks', { value: undefined }));
+    if (!locks) await scene.context.addInitScript("Object.defineProperty(navigator, 'locks', { value: undefined })");
     const [one, two] = [await scene.open(id), await scene.open(id)];
     await expect.poll(async () => [await state(one), await state(two)], within).toEqual(['online', 'online']);
     cut(scene);

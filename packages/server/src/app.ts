@@ -5,14 +5,13 @@ import type { FastifyInstance } from 'fastify';
 import { addressReader } from './address.ts';
 import { createAuthenticate } from './auth.ts';
 import { LocalBus } from './bus/local.ts';
-import { RedisBus } from './bus/redis.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { demoRoutes } from './demo/routes.ts';
 import { Assignment } from './domain/assignment.ts';
 import { Chat } from './domain/chat.ts';
 import { Following } from './domain/following.ts';
-import type { Bus } from './domain/ports.ts';
+import type { Bus, Clock } from './domain/ports.ts';
 import { LocalPresence } from './domain/presence.ts';
 import { Upkeep } from './domain/upkeep.ts';
 import { type HostAuthenticate, hostAuthenticate } from './embed/account.ts';
@@ -94,9 +93,7 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
     : await createAuthenticate(config.jwt, clock);
   const store = await openStore(config, { log, metrics, pool: host.pool ?? null });
   const events = new HostEvents(log);
-  const plainBus: Bus = config.redisUrl
-    ? await RedisBus.connect({ url: config.redisUrl, nodeId, log, clock })
-    : new LocalBus();
+  const plainBus = await openBus(config.redisUrl, { nodeId, log, clock });
   const bus = overheard(plainBus, (hint) => {
     for (const event of hint.events) {
       if (event.kind === 'message') metrics.messagesStored.inc({ sender: event.message.senderType });
@@ -239,6 +236,13 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
     metrics: () => metrics.registry.metrics(),
     close: () => (closing ??= close()),
   };
+}
+
+/** The driver of Redis is loaded only where it is needed. */
+async function openBus(url: string | null, parts: { nodeId: string; log: Log; clock: Clock }): Promise<Bus> {
+  if (url === null) return new LocalBus();
+  const { RedisBus } = await import('./bus/redis.ts');
+  return RedisBus.connect({ url, ...parts });
 }
 
 async function listen(http: FastifyInstance, { host, port }: Config): Promise<string> {

@@ -3,13 +3,14 @@ import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { BorrowedPool } from './store/borrowed-pool.ts';
 import type { Dialect } from './store/dialect.ts';
-import { mysqlDialect } from './store/mysql.ts';
 import { SqlStore } from './store/sql-store.ts';
 import { sqliteDialect } from './store/sqlite.ts';
 
-/** The dialect of the database that is configured. */
-export async function dialectOf(database: Config['database']): Promise<Dialect> {
-  return database.kind === 'sqlite' ? sqliteDialect(database.file) : mysqlDialect(database.options);
+/** The dialect of the database that is configured, or of the host's own pool. Only the driver that it needs is loaded. */
+export async function dialectOf(database: Config['database'], pool: BorrowedPool | null = null): Promise<Dialect> {
+  if (!pool && database.kind === 'sqlite') return sqliteDialect(database.file);
+  const { mysqlDialect } = await import('./store/mysql.ts');
+  return mysqlDialect(pool ?? (database as Extract<Config['database'], { kind: 'mysql' }>).options);
 }
 
 export interface StoreParts {
@@ -24,7 +25,7 @@ export interface StoreParts {
  * @throws what the store throws when it cannot be reached or migrated
  */
 export async function openStore(config: Config, { log, metrics, pool }: StoreParts): Promise<SqlStore> {
-  const dialect = pool ? mysqlDialect(pool) : await dialectOf(config.database);
+  const dialect = await dialectOf(config.database, pool);
   const store = new SqlStore({
     dialect,
     capacity: config.maxActiveSessionsPerAdmin,

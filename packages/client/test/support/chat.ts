@@ -5,6 +5,10 @@ import { startSwitchboard } from '../../../../testing/switchboard.ts';
 import type { Switchboard, SwitchboardOptions } from '../../../../testing/switchboard.ts';
 import { type Client, type ClientEvents, type ClientOptions, type Clock, createClient } from '../../src/index.ts';
 
+/** `SWITCHBOARD_ENTRY` names the `main.js` of another build to try. */
+const entry = process.env['SWITCHBOARD_ENTRY'];
+const tried = entry === undefined ? {} : { entry };
+
 /** Of tests that share a server: what one leaves behind is no other's business. */
 const shared = {
   RATE_LIMIT: 'off',
@@ -16,7 +20,7 @@ const shared = {
 export function useChat(options: SwitchboardOptions = {}): Chat {
   let server: Switchboard | undefined;
   beforeAll(async () => {
-    server = await startSwitchboard({ ...options, env: { ...shared, ...options.env } });
+    server = await startSwitchboard({ ...tried, ...options, env: { ...shared, ...options.env } });
   });
   afterAll(() => server?.remove());
   return new Chat(() => server as Switchboard);
@@ -24,7 +28,7 @@ export function useChat(options: SwitchboardOptions = {}): Chat {
 
 /** A server for the one test that runs. */
 export async function bootHere(options: SwitchboardOptions = {}): Promise<Chat> {
-  const server = await startSwitchboard({ ...options, env: { ...shared, ...options.env } });
+  const server = await startSwitchboard({ ...tried, ...options, env: { ...shared, ...options.env } });
   onTestFinished(() => server.remove());
   return new Chat(() => server);
 }

@@ -70,7 +70,7 @@ export interface StatusEvent {
   readonly status: SessionStatus;
   readonly adminId: number | null;
 }
-export interface RatingEvent {
+interface RatingEvent {
   readonly kind: 'rating';
   readonly seq: number;
   readonly at: number;

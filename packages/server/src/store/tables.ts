@@ -13,7 +13,7 @@ export interface Tables {
 }
 
 /** One row a session. The first eight columns are the requirements document's; the rest are ours. */
-export interface SessionsTable {
+interface SessionsTable {
   session_id: string;
   user_id: number;
   admin_id: number | null;
@@ -37,7 +37,7 @@ export interface SessionsTable {
 }
 
 /** One row a chat message: the message events of the session's log. */
-export interface MessagesTable {
+interface MessagesTable {
   message_id: string;
   session_id: string;
   sender_id: number;
@@ -52,7 +52,7 @@ export interface MessagesTable {
 }
 
 /** One row for every other event of a session's log; shares the numbers of `seq` with the messages. */
-export interface EventsTable {
+interface EventsTable {
   session_id: string;
   seq: number;
   kind: 'status' | 'rating';
@@ -64,7 +64,7 @@ export interface EventsTable {
 }
 
 /** Admins who were ever connected. */
-export interface AdminsTable {
+interface AdminsTable {
   admin_id: number;
   nickname: string;
   avatar: string;
@@ -74,14 +74,14 @@ export interface AdminsTable {
 }
 
 /** One row for an admin on a node; alive until `expires_at`. */
-export interface LeasesTable {
+interface LeasesTable {
   admin_id: number;
   node_id: string;
   expires_at: string;
 }
 
 /** How far messages have reached one reader of a session; `read_seq <= delivered_seq <= last_seq`. */
-export interface ReceiptsTable {
+interface ReceiptsTable {
   session_id: string;
   reader_type: 'user' | 'admin';
   reader_id: number;
@@ -90,12 +90,12 @@ export interface ReceiptsTable {
 }
 
 /** The id under which a user's next session opens. */
-export interface ReservationsTable {
+interface ReservationsTable {
   user_id: number;
   session_id: string;
 }
 
-export interface OperationsTable {
+interface OperationsTable {
   id: Generated<number>;
   admin_id: number | null;
   action: string;

@@ -4,7 +4,6 @@ import { systemClock } from '../clock.ts';
 import { type Config, environment, readConfig } from '../config.ts';
 import { ConfigError } from '../config-source.ts';
 import { checkDatabase } from './check-database.ts';
-import { checkRedis } from './check-redis.ts';
 import { checkUrl } from './check-url.ts';
 import { bad, type Finding, good, languageOf, note, report, reasonOf } from './finding.ts';
 import { fail, type VerbParts } from './verb.ts';
@@ -47,6 +46,8 @@ async function doctor(url: string | undefined): Promise<number> {
   say('Settings', '设置', findings);
   if (config) {
     say('Database', '数据库', await checkDatabase(config.database, systemClock));
+    // Each driver is loaded only when it is its turn.
+    const { checkRedis } = await import('./check-redis.ts');
     say('Redis', 'Redis', await checkRedis(config.redisUrl));
   }
   if (address) say('From outside', '外部访问', await checkUrl(address));

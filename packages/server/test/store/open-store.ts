@@ -163,17 +163,23 @@ export async function brokenRules(bench: Bench): Promise<string[]> {
     const id = row['session_id'] as string;
     log.set(id, [...(log.get(id) ?? []), Number(row['seq'])]);
   }
+  const newest = new Map<string, Row>();
+  const counts = new Map<string, number>();
+  for (const row of messages) {
+    const id = row['session_id'] as string;
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+    if (Number(row['seq']) > Number(newest.get(id)?.['seq'] ?? 0)) newest.set(id, row);
+  }
   const broken: string[] = [];
   for (const session of sessions) {
     const id = session['session_id'] as string;
     const seqs = (log.get(id) ?? []).toSorted((a, b) => a - b);
-    const own = messages.filter((m) => m['session_id'] === id).toSorted((a, b) => Number(a['seq']) - Number(b['seq']));
+    const own = counts.get(id) ?? 0;
     if (seqs.some((seq, i) => seq !== i + 1)) broken.push(`${id}: seqs ${seqs.join(',')}`);
     if (Number(session['last_seq']) !== seqs.length)
       broken.push(`${id}: last_seq ${session['last_seq']} of ${seqs.length}`);
-    if (Number(session['message_count']) !== own.length)
-      broken.push(`${id}: counts ${session['message_count']} of ${own.length}`);
-    if ((own.at(-1)?.['message_id'] ?? null) !== session['last_message_id']) broken.push(`${id}: last message`);
+    if (Number(session['message_count']) !== own) broken.push(`${id}: counts ${session['message_count']} of ${own}`);
+    if ((newest.get(id)?.['message_id'] ?? null) !== session['last_message_id']) broken.push(`${id}: last message`);
   }
   return broken;
 }

@@ -18,7 +18,7 @@ export interface Schema {
   readonly maxItems?: number;
 }
 
-export interface Parameter {
+interface Parameter {
   readonly $ref?: string;
   readonly name: string;
   readonly in: 'path' | 'query' | 'header';
@@ -40,9 +40,9 @@ export interface FuzzRequest {
   readonly body: string | undefined;
 }
 
-export type Follow = <T extends { readonly $ref?: string }>(node: T) => T;
+type Follow = <T extends { readonly $ref?: string }>(node: T) => T;
 
-export interface Surroundings {
+interface Surroundings {
   readonly follow: Follow;
   readonly sessionIds: readonly string[];
   /** The right one, and others. */
@@ -159,7 +159,7 @@ export function requests(template: string, raw: Operation, around: Surroundings)
   const media = operation.requestBody?.content['application/json'];
   const body = media ? bodies(media.schema, follow) : fc.constant(undefined);
   return fc.record({ id, query, twice: fc.nat(9), headers: headers(operation, around), body }).map((made) => {
-    const search = new URLSearchParams(made.query);
+    const search = new URLSearchParams(made.query as Record<string, string>);
     const [first] = search.keys();
     if (made.twice === 0 && first !== undefined) search.append(first, '1');
     const written = made.id === '%zz' ? made.id : encodeURIComponent(made.id);
