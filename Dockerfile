@@ -14,6 +14,7 @@ COPY packages/server packages/server
 RUN node node_modules/typescript/bin/tsc -b packages/server
 # Node.js 24 has SQLite built in, so the optional driver stays out.
 RUN npm ci --omit=dev --omit=optional --workspace @switchboard/protocol --workspace @switchboard/server \
+  && rm -rf packages/*/src packages/*/tsconfig.json \
   && find packages -name '*.map' -delete -o -name '.tsbuildinfo' -delete
 
 FROM node:24-bookworm-slim
@@ -24,12 +25,7 @@ ENV NODE_ENV=production \
   DATABASE_URL=sqlite:/data/switchboard.db
 WORKDIR /switchboard
 COPY --from=build /switchboard/node_modules node_modules
-COPY --from=build /switchboard/packages/protocol/package.json packages/protocol/
-COPY --from=build /switchboard/packages/protocol/dist packages/protocol/dist
-COPY --from=build /switchboard/packages/server/package.json packages/server/
-COPY --from=build /switchboard/packages/server/bin packages/server/bin
-COPY --from=build /switchboard/packages/server/demo packages/server/demo
-COPY --from=build /switchboard/packages/server/dist packages/server/dist
+COPY --from=build /switchboard/packages packages
 RUN install -d -o node -g node -m 0700 /data
 # Everything else may be read-only: docker run --read-only.
 VOLUME /data

@@ -41,16 +41,16 @@ export class GreetedPeer {
     fits: (data: DataOf<T>) => boolean = () => true,
     waitMs = WAIT_MS,
   ): Promise<DataOf<T>> {
-    return new Promise<DataOf<T>>((resolve, reject) => {
+    const heard = new Promise<unknown>((resolve, reject) => {
       const isWanted = (frame: ServerFrame): frame is FrameOf<T> & ServerFrame =>
-        !this.#taken.has(frame) && frame.type === type && fits(frame.data as FrameOf<T>['data']);
+        !this.#taken.has(frame) && frame.type === type && fits(frame.data as unknown as DataOf<T>);
       const look = (): void => {
         const found = this.frames.find(isWanted);
         if (!found) return;
         this.#taken.add(found);
         this.#looks.delete(look);
         clearTimeout(late);
-        resolve((found as { data: DataOf<T> }).data);
+        resolve(found.data);
       };
       const late = setTimeout(() => {
         this.#looks.delete(look);
@@ -59,6 +59,7 @@ export class GreetedPeer {
       this.#looks.add(look);
       look();
     });
+    return heard as Promise<DataOf<T>>;
   }
 
   /** Sends a message and gives its ack. */

@@ -11,7 +11,7 @@ import { describeWith } from '../../../testing/requires.ts';
 import { startTcpProxy } from '../../../testing/tcp-proxy.ts';
 import type { TcpProxy } from '../../../testing/tcp-proxy.ts';
 import { bundle } from '../bundle.mjs';
-import { bootHere, type Chat, newId } from './support/chat.ts';
+import { boot, type Chat, newId } from './support/chat.ts';
 
 /** A page as a customer's site has it: a script, a box to write in, a list of what was said. */
 const html = (script: string): string => `<!doctype html><meta charset="utf-8">
@@ -41,7 +41,6 @@ const app = `
 `;
 
 interface Scene {
-  readonly chat: Chat;
   /** Between the page and the chat; the page itself comes another way. */
   readonly line: TcpProxy;
   readonly context: BrowserContext;
@@ -52,6 +51,7 @@ describeWith('chromium', 'the SDK in a page', () => {
   let browser: Browser;
   let pages: Server;
   let site = '';
+  let chat: Chat;
 
   beforeAll(async () => {
     browser = await chromium.launch(chromiumLaunch());
@@ -69,16 +69,17 @@ describeWith('chromium', 'the SDK in a page', () => {
     pages.listen(await freePort(), '127.0.0.1');
     await once(pages, 'listening');
     site = `http://127.0.0.1:${(pages.address() as AddressInfo).port}`;
+    chat = await boot({ env: { ALLOWED_ORIGINS: site } });
   });
 
   afterAll(async () => {
+    await chat.server.remove();
     await browser.close();
     pages.closeAllConnections();
     pages.close();
   });
 
   async function set(): Promise<Scene> {
-    const chat = await bootHere({ env: { ALLOWED_ORIGINS: site } });
     const line = await startTcpProxy({ port: chat.server.port });
     const context = await browser.newContext();
     onTestFinished(async () => {
@@ -86,7 +87,6 @@ describeWith('chromium', 'the SDK in a page', () => {
       line.close();
     });
     return {
-      chat,
       line,
       context,
       async open(id, { path = '/', account = true } = {}) {
@@ -106,7 +106,7 @@ describeWith('chromium', 'the SDK in a page', () => {
   };
   const shown = (page: Page): Promise<string[]> => page.locator('#messages li').allTextContents();
   const state = (page: Page): Promise<string | null> => page.textContent('#state');
-  const stored = async ({ chat }: Scene, id: number): Promise<string[]> => {
+  const stored = async (id: number): Promise<string[]> => {
     const { session } = await chat.rest('GET', '/api/chat/sessions/current', undefined, chat.userToken(id));
     const history = await chat.history((session as { sessionId: string }).sessionId);
     return history.map(({ content }) => content);
@@ -133,7 +133,7 @@ describeWith('chromium', 'the SDK in a page', () => {
     await page.reload();
     await scene.line.accept();
     await expect.poll(() => shown(page), within).toEqual(['online', 'one', 'two', 'three', 'four'].map((text) => `${text} sent`));
-    expect(await stored(scene, id)).toEqual(['online', 'one', 'two', 'three', 'four']);
+    expect(await stored(id)).toEqual(['online', 'one', 'two', 'three', 'four']);
     expect(await page.evaluate('Object.values(localStorage)')).toEqual([
       expect.stringContaining('"entries":[]'),
     ]);
@@ -149,7 +149,7 @@ describeWith('chromium', 'the SDK in a page', () => {
     await scene.line.accept();
     const next = await scene.open(id, { path: '/module' });
     await expect.poll(() => shown(next), within).toEqual(['first sent', 'second sent']);
-    expect(await stored(scene, id)).toEqual(['first', 'second']);
+    expect(await stored(id)).toEqual(['first', 'second']);
   });
 
   test('without a given account, kept from the first connection on', async () => {
@@ -163,7 +163,7 @@ describeWith('chromium', 'the SDK in a page', () => {
     await page.reload();
     await scene.line.accept();
     await expect.poll(() => shown(page), within).toEqual(['online sent', 'offline sent']);
-    expect(await stored(scene, id)).toEqual(['online', 'offline']);
+    expect(await stored(id)).toEqual(['online', 'offline']);
   });
 
   test('the browser goes offline and comes back: the page knows at once', async () => {
@@ -181,7 +181,7 @@ describeWith('chromium', 'the SDK in a page', () => {
     await expect.poll(() => shown(page), within).toEqual(['one sent', 'two sent']);
     // Without the browser's news it would be half a minute.
     expect(performance.now() - since).toBeLessThan(10_000);
-    expect(await stored(scene, id)).toEqual(['one', 'two']);
+    expect(await stored(id)).toEqual(['one', 'two']);
   });
 
   test.for([{ locks: true }, { locks: false }])('two tabs write while offline, one dies: sent once each (locks: $locks)', async ({ locks }) => {
@@ -198,7 +198,7 @@ describeWith('chromium', 'the SDK in a page', () => {
     await scene.line.accept();
     await expect.poll(() => shown(two), { timeout: 40_000 }).toHaveLength(4);
     await expect.poll(async () => (await shown(two)).every((text) => text.endsWith(' sent')), within).toBe(true);
-    const all = await stored(scene, id);
+    const all = await stored(id);
     expect(all.toSorted()).toEqual(['a1', 'a2', 'b1', 'b2']);
     expect([all.indexOf('a1') < all.indexOf('a2'), all.indexOf('b1') < all.indexOf('b2')]).toEqual([true, true]);
   });
@@ -214,6 +214,6 @@ describeWith('chromium', 'the SDK in a page', () => {
     await scene.line.accept();
     const next = await scene.open(id);
     await expect.poll(() => shown(next), within).toEqual(['last words sent']);
-    expect(await stored(scene, id)).toEqual(['last words']);
+    expect(await stored(id)).toEqual(['last words']);
   });
 });

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { assemble, type Switchboard } from './app.ts';
+import type { Switchboard } from './app.ts';
 import { mintToken } from './auth.ts';
 import { systemClock } from './clock.ts';
 import { type Config, ConfigError, environment, readConfig } from './config.ts';
@@ -57,6 +57,8 @@ async function start(config: Config): Promise<number> {
   const end = untilEnd(log);
   let switchboard: Switchboard;
   try {
+    // Not before the settings are known to be good: a bad one is told at once.
+    const { assemble } = await import('./app.ts');
     switchboard = await assemble(config, log);
   } catch (error) {
     return fail(...whyNotOpened(error, config));

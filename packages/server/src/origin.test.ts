@@ -9,6 +9,7 @@ test.each([
   ['https://shop.example', 'chat.example', null, false, false],
   ['https://chat.example.evil', 'chat.example', null, false, false],
   ['null', 'chat.example', null, false, false],
+  ['https://evil@chat.example', 'chat.example', null, false, false],
   ['file://', 'chat.example', null, false, false],
   ['http://localhost:5173', '127.0.0.1:8787', null, false, false],
   ['http://localhost:5173', '127.0.0.1:8787', null, true, true],

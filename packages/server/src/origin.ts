@@ -19,5 +19,7 @@ export function isAllowedOrigin(
     return false;
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return false;
+  // Nothing but scheme, host and port: `http://evil@our-host` is no origin.
+  if (url.origin !== origin.toLowerCase()) return false;
   return url.host === host?.toLowerCase() || (demo && LOOPBACK.has(url.hostname));
 }

@@ -260,6 +260,20 @@ test('no request, good or bad, gets an answer that is not in the document', asyn
   expect(missing).toEqual([]);
 }, 240_000);
 
+test('what the document does not say is noticed', async () => {
+  const path = '/api/admin/chat/sessions';
+  const operation = openapi.paths[path]?.['get'];
+  if (!operation) throw new Error('not documented');
+  const request = { path, headers: { authorization: `Bearer ${admin}` }, body: undefined };
+  const { 200: good, ...responses } = operation.responses;
+  expect(good).toBeDefined();
+  await expect(send(path, 'get', { ...operation, responses }, request)).rejects.toThrow('undocumented status');
+  const { data } = (await (await fetch(server.url + path, request)).json()) as { data: { sessions: object[] } };
+  const check = ajv.getSchema('openapi#/components/schemas/Session');
+  expect(check?.(data.sessions[0])).toBe(true);
+  expect(check?.({ ...data.sessions[0], extra: 1 })).toBe(false);
+});
+
 test('who is too fast is told so as documented', async () => {
   const slow = await startSwitchboard({ env: { RATE_LIMIT: 'requests=1/5', JWT_SECRET: server.jwtSecret } });
   try {

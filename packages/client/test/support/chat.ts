@@ -16,21 +16,27 @@ const shared = {
   ADMIN_OFFLINE_GRACE_SECONDS: '600',
 };
 
-/** One server for all tests of a file. */
-export function useChat(options: SwitchboardOptions = {}): Chat {
-  let server: Switchboard | undefined;
-  beforeAll(async () => {
-    server = await startSwitchboard({ ...tried, ...options, env: { ...shared, ...options.env } });
-  });
-  afterAll(() => server?.remove());
-  return new Chat(() => server as Switchboard);
+/** A server, until somebody removes it. */
+export async function boot(options: SwitchboardOptions = {}): Promise<Chat> {
+  const server = await startSwitchboard({ ...tried, ...options, env: { ...shared, ...options.env } });
+  return new Chat(() => server);
 }
 
 /** A server for the one test that runs. */
 export async function bootHere(options: SwitchboardOptions = {}): Promise<Chat> {
-  const server = await startSwitchboard({ ...tried, ...options, env: { ...shared, ...options.env } });
-  onTestFinished(() => server.remove());
-  return new Chat(() => server);
+  const chat = await boot(options);
+  onTestFinished(() => chat.server.remove());
+  return chat;
+}
+
+/** One server for all tests of a file. */
+export function useChat(options: SwitchboardOptions = {}): Chat {
+  let chat: Chat | undefined;
+  beforeAll(async () => {
+    chat = await boot(options);
+  });
+  afterAll(() => chat?.server.remove());
+  return new Chat(() => (chat as Chat).server);
 }
 
 /** Account ids that nobody has used. */

@@ -232,9 +232,11 @@ export class Gateway {
         connection.close(closeCodes.tooLarge);
         return undefined;
       }
-      this.#limit(connection);
+      const waitMs = this.#waitMs(connection);
       if (isBinary) throw invalid('frame', 'must be a text frame, not a binary one', '必须是文本帧，不能是二进制帧');
       const frame = decodeFrame((data as Buffer).toString('utf8'), marks);
+      // Only now: the answer names the frame that it refuses.
+      if (waitMs > 0) throw new ChatError('RATE_LIMITED', { retryAfterMs: waitMs });
       metrics.framesReceived.inc({ type: frame.type });
       return dispatch(this.#dispatch, connection, frame);
     } catch (error) {
@@ -244,14 +246,12 @@ export class Gateway {
     }
   }
 
-  #limit(connection: Connection): void {
+  /** Counts a frame. @returns milliseconds until the next one may come, 0 when this one may */
+  #waitMs(connection: Connection): number {
     const retryAfterMs = connection.bucket?.take() ?? 0;
-    if (retryAfterMs === 0) {
-      connection.refused = 0;
-      return;
-    }
-    if (++connection.refused >= FLOOD) connection.close(closeCodes.flood);
-    throw new ChatError('RATE_LIMITED', { retryAfterMs });
+    if (retryAfterMs === 0) connection.refused = 0;
+    else if (++connection.refused >= FLOOD) connection.close(closeCodes.flood);
+    return retryAfterMs;
   }
 
   #noteError(error: unknown, connection: Connection): void {

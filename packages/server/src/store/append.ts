@@ -100,7 +100,7 @@ class Lane {
       const started = performance.now();
       const results = await this.#commit(batch);
       this.#parts.onCommit?.(batch.length, (performance.now() - started) / 1000);
-      for (const [i, entry] of batch.entries()) entry.settle(results[i] as Appended);
+      for (const [i, entry] of batch.entries()) settleOne(entry, results[i] as Appended);
     }
     // In one turn with the last look at the queue: a command that came between the two would wait for ever.
     this.#running = null;
@@ -137,6 +137,15 @@ class Lane {
     const results: Appended[] = [];
     for (const entry of batch) results.push(...(await this.#commit([entry])));
     return results;
+  }
+}
+
+/** A caller's own failure must not stop the lane; it surfaces as a rejection that nobody handled. */
+function settleOne({ settle }: Entry, appended: Appended): void {
+  try {
+    settle(appended);
+  } catch (error) {
+    void Promise.reject(error as Error);
   }
 }
 
