@@ -14,7 +14,8 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 /**
  * @param {Kind} kind `global`: the script; `min`: the module
  * @param {string} [folder] where to put the file; without it none is written
- * @returns {Promise<{ text: string, gzipped: number }>} what it holds, and its size on the wire in bytes
+ * @returns {Promise<{ text: string, gzipped: number, sources: readonly string[] }>} what it holds, its size on the wire in
+ * bytes, and the files that it was made of
  */
 export async function bundle(kind, folder) {
   // What every browser has had since 2022.
@@ -31,7 +32,7 @@ export async function bundle(kind, folder) {
     : bundler.write({ ...options, dir: folder }));
   await bundler.close();
   const text = output[0].code;
-  return { text, gzipped: gzipSync(text, { level: 9 }).length };
+  return { text, gzipped: gzipSync(text, { level: 9 }).length, sources: output[0].moduleIds };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -59,7 +59,7 @@ export function createClient(options: ClientOptions): Client {
     onFrame: hear,
     onPhase: moved,
     onError: fault,
-    onLeave: sending.leave,
+    onLeave: () => sending.leave(),
   });
   if (options.account !== undefined) sending.setAccount(options.account);
 
@@ -252,7 +252,8 @@ export function createClient(options: ClientOptions): Client {
     const refusal = { code, ...advice };
     const asked = String(requestId ?? '');
     if (asked.startsWith('follow')) following.refused(asked, sessionId, refusal, clock.now());
-    else if (asked || !sending.refused(clientMessageId, refusal, message)) tell('error', new SwitchboardError(code, message));
+    else if (asked || !sending.refused(clientMessageId, refusal, message))
+      tell('error', new SwitchboardError(code, message));
   }
 
   function inboxChanged(entry: InboxEntry): void {

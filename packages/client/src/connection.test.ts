@@ -298,37 +298,41 @@ class World {
 
 test('whatever happens, there is one socket at most, no spent token, no silence for long, and always a way on', () => {
   fc.assert(
-    fc.property(fc.array(happening, { maxLength: 60 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (events, random) => {
-      const world = new World();
-      world.drive.random = random;
-      world.do({ type: 'connect' });
-      for (const event of events) {
-        const { attempt } = world.drive.state;
-        if (event.type === 'pass') world.pass(event.ms);
-        else if ('back' in event) {
-          // What comes from a socket comes only while there is one; of tokens and old sockets anything may come late.
-          const current = event.back === 0;
-          const real = event.type === 'token' || world.socket === attempt;
-          if (current && !real) continue;
-          if (current && event.type === 'opened' && world.drive.state.phase !== 'connecting') continue;
-          if (current && event.type !== 'token' && event.type !== 'closed') world.heardAt = world.drive.now;
-          if (current && event.type === 'closed') world.socket = null;
-          const { back, ...input } = event;
-          world.do({ reconnectInMs: 0, ...input, attempt: attempt - back } as ConnectionInput);
-        } else world.do(event);
-      }
-      // From wherever that led, a world in which everything works leads to a connection.
-      if (world.drive.state.phase === 'stopped') world.do({ type: 'connect' });
-      for (let tries = 0; world.drive.state.phase !== 'online' && tries < 10; tries += 1) {
-        if (world.drive.state.phase === 'waiting') world.pass(Math.max(0, world.drive.waitMs));
-        const attempt = (): number => world.drive.state.attempt;
-        if (world.drive.state.token === null) world.do({ type: 'token', attempt: attempt(), token: 'fresh' });
-        if (world.drive.state.phase === 'connecting') world.do({ type: 'opened', attempt: attempt() });
-        world.heardAt = world.drive.now;
-        world.do({ type: 'welcome', attempt: attempt(), reconnectInMs: 0 });
-      }
-      expect(world.drive.state.phase).toBe('online');
-    }),
+    fc.property(
+      fc.array(happening, { maxLength: 60 }),
+      fc.double({ min: 0, max: 0.999, noNaN: true }),
+      (events, random) => {
+        const world = new World();
+        world.drive.random = random;
+        world.do({ type: 'connect' });
+        for (const event of events) {
+          const { attempt } = world.drive.state;
+          if (event.type === 'pass') world.pass(event.ms);
+          else if ('back' in event) {
+            // What comes from a socket comes only while there is one; of tokens and old sockets anything may come late.
+            const current = event.back === 0;
+            const real = event.type === 'token' || world.socket === attempt;
+            if (current && !real) continue;
+            if (current && event.type === 'opened' && world.drive.state.phase !== 'connecting') continue;
+            if (current && event.type !== 'token' && event.type !== 'closed') world.heardAt = world.drive.now;
+            if (current && event.type === 'closed') world.socket = null;
+            const { back, ...input } = event;
+            world.do({ reconnectInMs: 0, ...input, attempt: attempt - back } as ConnectionInput);
+          } else world.do(event);
+        }
+        // From wherever that led, a world in which everything works leads to a connection.
+        if (world.drive.state.phase === 'stopped') world.do({ type: 'connect' });
+        for (let tries = 0; world.drive.state.phase !== 'online' && tries < 10; tries += 1) {
+          if (world.drive.state.phase === 'waiting') world.pass(Math.max(0, world.drive.waitMs));
+          const attempt = (): number => world.drive.state.attempt;
+          if (world.drive.state.token === null) world.do({ type: 'token', attempt: attempt(), token: 'fresh' });
+          if (world.drive.state.phase === 'connecting') world.do({ type: 'opened', attempt: attempt() });
+          world.heardAt = world.drive.now;
+          world.do({ type: 'welcome', attempt: attempt(), reconnectInMs: 0 });
+        }
+        expect(world.drive.state.phase).toBe('online');
+      },
+    ),
     { numRuns: 500 },
   );
 });

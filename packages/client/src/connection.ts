@@ -132,11 +132,7 @@ export function step(state: ConnectionState, input: ConnectionInput, world: Worl
   }
 }
 
-function fromThisTry(
-  state: ConnectionState,
-  input: Extract<ConnectionInput, { attempt: number }>,
-  world: World,
-): Step {
+function fromThisTry(state: ConnectionState, input: Extract<ConnectionInput, { attempt: number }>, world: World): Step {
   const { now } = world;
   switch (input.type) {
     case 'token':

@@ -1,7 +1,7 @@
 export interface Events<Details> {
   /** @returns what ends it */
-  on<Name extends keyof Details>(name: Name, listener: (detail: Details[Name]) => void): () => void;
-  tell<Name extends keyof Details>(name: Name, detail: Details[Name]): void;
+  readonly on: <Name extends keyof Details>(name: Name, listener: (detail: Details[Name]) => void) => () => void;
+  readonly tell: <Name extends keyof Details>(name: Name, detail: Details[Name]) => void;
 }
 
 /** Typed events. A listener that throws harms neither the others nor the SDK. */

@@ -7,7 +7,14 @@ const at = '2025-08-13T00:30:00.000Z';
 
 function event(seq: number): ViewEvent {
   const message = {
-    messageId: `m${seq}`, senderId: 7, senderType: 'admin', messageType: 'text', status: 'sent', content: `${seq}`, createdAt: at, seq,
+    messageId: `m${seq}`,
+    senderId: 7,
+    senderType: 'admin',
+    messageType: 'text',
+    status: 'sent',
+    content: `${seq}`,
+    createdAt: at,
+    seq,
     attachments: [],
   } as const;
   return { kind: 'message', seq, at, message: { ...message, attachments: [] } };
@@ -185,13 +192,21 @@ describe('what is live', () => {
     client.following.follow('S', 'heard', 0, 3);
     client.following.add('S', [event(3)], 1);
     client.following.add('S', [event(1), event(2)], 1);
-    expect(client.applied.map(({ seq, live }) => [seq, live])).toEqual([[1, false], [2, false], [3, true]]);
+    expect(client.applied.map(({ seq, live }) => [seq, live])).toEqual([
+      [1, false],
+      [2, false],
+      [3, true],
+    ]);
   });
 });
 
 /** Sessions' logs, and one follower who is told live what is not lost on the way, in no particular order. */
 class Server {
-  readonly logs = new Map<string, number>([['A', 0], ['B', 0], ['C', 0]]);
+  readonly logs = new Map<string, number>([
+    ['A', 0],
+    ['B', 0],
+    ['C', 0],
+  ]);
   readonly followed = new Set<string>();
   /** On the way to the client. */
   frames: ((client: Client, now: number) => void)[] = [];
@@ -199,7 +214,8 @@ class Server {
   happen(sessionId: string): void {
     const seq = (this.logs.get(sessionId) as number) + 1;
     this.logs.set(sessionId, seq);
-    if (this.followed.has(sessionId)) this.frames.push((client, now) => client.following.add(sessionId, [event(seq)], now));
+    if (this.followed.has(sessionId))
+      this.frames.push((client, now) => client.following.add(sessionId, [event(seq)], now));
   }
 
   resume({ requestId, data }: Asked): void {

@@ -9,7 +9,10 @@ export interface FollowingParts {
   readonly random: () => number;
   /** An event was applied to a view, in the order of the log; `live`: for the first time, and not as old history. */
   readonly onEvent: (view: WritableView, event: ViewEvent, live: boolean) => void;
-  readonly tell: <Name extends 'receipt' | 'reset' | 'error' | 'change'>(name: Name, detail: ClientEvents[Name]) => void;
+  readonly tell: <Name extends 'receipt' | 'reset' | 'error' | 'change'>(
+    name: Name,
+    detail: ClientEvents[Name],
+  ) => void;
 }
 
 /** The sessions that are followed: keeps their views complete by asking for what is missing, and for all of it after a break. */

@@ -3,7 +3,12 @@ import { createInbox, type InboxEntry } from './inbox.ts';
 
 const serverTime = '2025-08-13T00:30:00.000Z';
 const session = (sessionId: string, lastSeq: number, more: Partial<InboxEntry> = {}): InboxEntry => ({
-  sessionId, userId: 31, status: 'waiting', adminId: null, lastSeq, ...more,
+  sessionId,
+  userId: 31,
+  status: 'waiting',
+  adminId: null,
+  lastSeq,
+  ...more,
 });
 
 function make() {
@@ -22,7 +27,11 @@ test('a snapshot in several frames makes the list', () => {
   inbox.snapshot({ sessions: [session('A', 3)], last: false, serverTime });
   expect(inbox.complete).toBe(false);
   inbox.snapshot({ sessions: [session('B', 1, { status: 'active', adminId: 7 })], last: true, serverTime });
-  expect([inbox.complete, inbox.sessions.map(({ sessionId }) => sessionId), inbox.get('B')?.adminId]).toEqual([true, ['A', 'B'], 7]);
+  expect([inbox.complete, inbox.sessions.map(({ sessionId }) => sessionId), inbox.get('B')?.adminId]).toEqual([
+    true,
+    ['A', 'B'],
+    7,
+  ]);
   expect(changed).toEqual(['A waiting 3', 'B active 1']);
 });
 

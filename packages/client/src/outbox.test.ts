@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BURST, createOutbox, type Entry, EXPIRE_MS, MOST_MS, type Outbox, PER_SECOND, REPEAT_MS, WINDOW } from './outbox.ts';
+import {
+  BURST,
+  createOutbox,
+  type Entry,
+  EXPIRE_MS,
+  MOST_MS,
+  type Outbox,
+  PER_SECOND,
+  REPEAT_MS,
+  WINDOW,
+} from './outbox.ts';
 
 let ids = 0;
 function entry(content: string, more: Partial<Entry> = {}): Entry {
@@ -72,7 +82,12 @@ describe('a message without a session', () => {
 
   test('lets those before it go first, and holds up those behind it', () => {
     const outbox = createOutbox(() => 0.5);
-    for (const [content, sessionId] of [['a', 'S'], ['b', 'T'], ['c', null], ['d', 'U']] as const) {
+    for (const [content, sessionId] of [
+      ['a', 'S'],
+      ['b', 'T'],
+      ['c', null],
+      ['d', 'U'],
+    ] as const) {
       outbox.add(entry(content, { sessionId }));
     }
     outbox.connected(0);
@@ -169,7 +184,7 @@ describe('a refusal', () => {
     const { send, wakeAt } = outbox.next(399);
     expect([send, wakeAt]).toEqual([[], 450]);
     let sent = 0;
-    for (let now = 450; now < 10_450; ) {
+    for (let now = 450; now < 10_450;) {
       const turn = outbox.next(now);
       sent += turn.send.length;
       ack(outbox, ...turn.send);
@@ -322,12 +337,18 @@ class Story {
 const deed = fc.oneof(
   { weight: 4, arbitrary: fc.constant('write' as const) },
   { weight: 6, arbitrary: fc.constantFrom('serve' as const, 'answer' as const) },
-  { weight: 2, arbitrary: fc.constantFrom('connect' as const, 'lose' as const, 'reload' as const, 'lateFrame' as const) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom('connect' as const, 'lose' as const, 'reload' as const, 'lateFrame' as const),
+  },
   { weight: 1, arbitrary: fc.record({ pass: fc.integer({ min: 1, max: 40_000 }) }) },
 );
 const refusal = fc.record({ refuse: fc.record({ retryable: fc.boolean(), marked: fc.boolean() }) });
 
-function tell(story: Story, deeds: readonly (string | { pass: number } | { refuse: { retryable: boolean; marked: boolean } })[]): void {
+function tell(
+  story: Story,
+  deeds: readonly (string | { pass: number } | { refuse: { retryable: boolean; marked: boolean } })[],
+): void {
   for (const what of deeds) {
     if (typeof what === 'object') {
       if ('pass' in what) story.pass(what.pass);
@@ -344,7 +365,10 @@ function tell(story: Story, deeds: readonly (string | { pass: number } | { refus
 test('whatever is lost, refused or reloaded, each message is stored once, in the order of its session', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.oneof({ weight: 9, arbitrary: deed }, { weight: 1, arbitrary: refusal }), { maxLength: 150, size: 'max' }),
+      fc.array(fc.oneof({ weight: 9, arbitrary: deed }, { weight: 1, arbitrary: refusal }), {
+        maxLength: 150,
+        size: 'max',
+      }),
       (deeds) => {
         const story = new Story();
         tell(story, deeds);

@@ -120,7 +120,8 @@ export function createOutbox(random: () => number, expireMs: number = EXPIRE_MS)
     acked(id, sessionId) {
       const found = remove(id);
       // Those that wait for a session go where the first of them went: a repeat must not end up in another one.
-      if (found?.sessionId === null) entries = entries.map((entry) => ({ ...entry, sessionId: entry.sessionId ?? sessionId }));
+      if (found?.sessionId === null)
+        entries = entries.map((entry) => ({ ...entry, sessionId: entry.sessionId ?? sessionId }));
       return found;
     },
 
@@ -131,7 +132,8 @@ export function createOutbox(random: () => number, expireMs: number = EXPIRE_MS)
       for (const lane of sent) {
         // One that came too fast is not even looked at: it may be any.
         if (lane.id !== (clientMessageId ?? lane.id)) continue;
-        lane.repeatAt = now + (retryAfterMs === undefined ? doubled(REFUSED_MS, lane.tries) : retryAfterMs * (1 + random() / 4));
+        lane.repeatAt =
+          now + (retryAfterMs === undefined ? doubled(REFUSED_MS, lane.tries) : retryAfterMs * (1 + random() / 4));
       }
       if (code === 'RATE_LIMITED') {
         if (now >= pausedUntil) perSecond = Math.max(1, perSecond / 2);

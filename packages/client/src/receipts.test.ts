@@ -4,7 +4,7 @@ import { APART_MS, createReceipts, EVERY_MS, type Receipts } from './receipts.ts
 /** What is sent from a moment on, each with its time. */
 function run(receipts: Receipts, from: number, until: number): [number, string, string, number][] {
   const sent: [number, string, string, number][] = [];
-  for (let now = from; now <= until; ) {
+  for (let now = from; now <= until;) {
     const { send, wakeAt } = receipts.next(now);
     for (const frame of send as { data: { sessionId: string; kind: string; upToSeq: number } }[]) {
       sent.push([now, frame.data.sessionId, frame.data.kind, frame.data.upToSeq]);

@@ -208,7 +208,8 @@ describe.for([
 
   test('survive a storage that is broken, full, or somebody else’s', async () => {
     const browser = new Browser(locks);
-    for (const [i, text] of ['{', 'null', '7', '{"entries":5}', '[]'].entries()) browser.storage.items.set(`p/31/${i}`, text);
+    for (const [i, text] of ['{', 'null', '7', '{"entries":5}', '[]'].entries())
+      browser.storage.items.set(`p/31/${i}`, text);
     browser.storage.setItem = () => {
       throw new Error('full');
     };
@@ -226,7 +227,9 @@ describe.for([
     const pages = Array.from({ length: PLACES + 1 }, () => browser.page());
     await browser.clock.pass(10_000);
     for (const [i, page] of pages.entries()) page.write(`m${i}`);
-    const kept = [...browser.storage.items.values()].flatMap((text) => (JSON.parse(text) as { entries: Entry[] }).entries);
+    const kept = [...browser.storage.items.values()].flatMap(
+      (text) => (JSON.parse(text) as { entries: Entry[] }).entries,
+    );
     expect(kept).toHaveLength(PLACES);
     expect(pages.flatMap(({ ids }) => ids)).toHaveLength(PLACES + 1);
   });
@@ -288,7 +291,10 @@ describe('a promise', () => {
 
   test('is one for each id', () => {
     const { sending } = page();
-    const [first, again] = [sending.add({ content: 'x', clientMessageId: 'a' }, 'S'), sending.add({ content: 'x', clientMessageId: 'a' }, 'S')];
+    const [first, again] = [
+      sending.add({ content: 'x', clientMessageId: 'a' }, 'S'),
+      sending.add({ content: 'x', clientMessageId: 'a' }, 'S'),
+    ];
     expect([again === first, sending.entries.length]).toEqual([true, 1]);
   });
 

@@ -176,6 +176,6 @@ export function createSending(parts: SendingParts): Sending {
   };
 }
 
-function frameOf({ at: _, ...data }: Entry): object {
-  return { type: 'send_message', data };
+function frameOf({ clientMessageId, sessionId, content, messageType, attachments }: Entry): object {
+  return { type: 'send_message', data: { clientMessageId, sessionId, content, messageType, attachments } };
 }

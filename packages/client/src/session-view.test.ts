@@ -6,8 +6,19 @@ import { createView, type ViewEvent, type WritableView } from './session-view.ts
 const at = '2025-08-13T00:30:00.000Z';
 
 function message(seq: number, more: Partial<FrameMessage> = {}): ViewEvent {
-  const fixed = { messageId: `msg_${seq}`, senderId: 31, senderType: 'user', messageType: 'text', status: 'sent' } as const;
-  return { kind: 'message', seq, at, message: { ...fixed, content: `${seq}`, createdAt: at, seq, attachments: [], ...more } };
+  const fixed = {
+    messageId: `msg_${seq}`,
+    senderId: 31,
+    senderType: 'user',
+    messageType: 'text',
+    status: 'sent',
+  } as const;
+  return {
+    kind: 'message',
+    seq,
+    at,
+    message: { ...fixed, content: `${seq}`, createdAt: at, seq, attachments: [], ...more },
+  };
 }
 
 function status(seq: number, to: 'waiting' | 'active' | 'closed', adminId: number | null): ViewEvent {
@@ -112,7 +123,13 @@ describe('messages of our own', () => {
     view.addOwn(own);
     view.addReceipt({ readerType: 'admin', readerId: 7, deliveredSeq: 1, readSeq: 1 });
     view.reset(0);
-    expect([view.lastSeq, view.status, view.adminId, view.receipts, contents(view)]).toEqual([0, null, null, [], ['mine']]);
+    expect([view.lastSeq, view.status, view.adminId, view.receipts, contents(view)]).toEqual([
+      0,
+      null,
+      null,
+      [],
+      ['mine'],
+    ]);
   });
 });
 
@@ -153,7 +170,8 @@ test('events in any order, repeated and lost, then the rest: the view equals the
       const seq = i + 1;
       if (kind === 'message') return message(seq);
       if (kind === 'reply') return message(seq, { senderType: 'admin', senderId: 7 });
-      if (kind === 'rating') return { kind, seq, at, by: { type: 'user', id: 31 }, score: (i % 5) + 1, comment: `${i}` };
+      if (kind === 'rating')
+        return { kind, seq, at, by: { type: 'user', id: 31 }, score: (i % 5) + 1, comment: `${i}` };
       return status(seq, kind as 'active' | 'closed', 7);
     }),
   );
@@ -167,7 +185,12 @@ test('events in any order, repeated and lost, then the rest: the view equals the
       expect(applied).toEqual(events);
       const whole = viewOf(...events);
       expect([view.messages, view.status, view.adminId, view.rating, view.lastSeq, view.behind]).toEqual([
-        whole.messages, whole.status, whole.adminId, whole.rating, events.length, false,
+        whole.messages,
+        whole.status,
+        whole.adminId,
+        whole.rating,
+        events.length,
+        false,
       ]);
     }),
     { numRuns: 300 },

@@ -58,7 +58,10 @@ describeWith('chromium', 'the SDK in a page', () => {
     const [script, module] = [await bundle('global'), await bundle('min')];
     const answers: Record<string, [string, string]> = {
       '/': ['text/html', html(`<script src="/client.js"></script><script>${app}</script>`)],
-      '/module': ['text/html', html(`<script type="module">import * as Switchboard from '/client.mjs'; ${app}</script>`)],
+      '/module': [
+        'text/html',
+        html(`<script type="module">import * as Switchboard from '/client.mjs'; ${app}</script>`),
+      ],
       '/client.js': ['text/javascript', script.text],
       '/client.mjs': ['text/javascript', module.text],
     };
@@ -91,7 +94,11 @@ describeWith('chromium', 'the SDK in a page', () => {
       context,
       async open(id, { path = '/', account = true } = {}) {
         const page = await context.newPage();
-        const settings = { url: `http://127.0.0.1:${line.port}`, token: chat.userToken(id), ...(account && { account: id }) };
+        const settings = {
+          url: `http://127.0.0.1:${line.port}`,
+          token: chat.userToken(id),
+          ...(account && { account: id }),
+        };
         await page.goto(`${site}${path}#${encodeURIComponent(JSON.stringify(settings))}`);
         return page;
       },
@@ -132,11 +139,11 @@ describeWith('chromium', 'the SDK in a page', () => {
     await write(page, 'four');
     await page.reload();
     await scene.line.accept();
-    await expect.poll(() => shown(page), within).toEqual(['online', 'one', 'two', 'three', 'four'].map((text) => `${text} sent`));
+    await expect
+      .poll(() => shown(page), within)
+      .toEqual(['online', 'one', 'two', 'three', 'four'].map((text) => `${text} sent`));
     expect(await stored(id)).toEqual(['online', 'one', 'two', 'three', 'four']);
-    expect(await page.evaluate('Object.values(localStorage)')).toEqual([
-      expect.stringContaining('"entries":[]'),
-    ]);
+    expect(await page.evaluate('Object.values(localStorage)')).toEqual([expect.stringContaining('"entries":[]')]);
   });
 
   test('typed before there ever was a connection, the page closed: sent by the next one', async () => {
@@ -184,24 +191,27 @@ describeWith('chromium', 'the SDK in a page', () => {
     expect(await stored(id)).toEqual(['one', 'two']);
   });
 
-  test.for([{ locks: true }, { locks: false }])('two tabs write while offline, one dies: sent once each (locks: $locks)', async ({ locks }) => {
-    const scene = await set();
-    const id = newId();
-    // As on a page that was not served securely.
-    if (!locks) await scene.context.addInitScript("Object.defineProperty(navigator, 'locks', { value: undefined })");
-    const [one, two] = [await scene.open(id), await scene.open(id)];
-    await expect.poll(async () => [await state(one), await state(two)], within).toEqual(['online', 'online']);
-    cut(scene);
-    await write(one, 'a1', 'a2');
-    await write(two, 'b1', 'b2');
-    await one.close({ runBeforeUnload: false });
-    await scene.line.accept();
-    await expect.poll(() => shown(two), { timeout: 40_000 }).toHaveLength(4);
-    await expect.poll(async () => (await shown(two)).every((text) => text.endsWith(' sent')), within).toBe(true);
-    const all = await stored(id);
-    expect(all.toSorted()).toEqual(['a1', 'a2', 'b1', 'b2']);
-    expect([all.indexOf('a1') < all.indexOf('a2'), all.indexOf('b1') < all.indexOf('b2')]).toEqual([true, true]);
-  });
+  test.for([{ locks: true }, { locks: false }])(
+    'two tabs write while offline, one dies: sent once each (locks: $locks)',
+    async ({ locks }) => {
+      const scene = await set();
+      const id = newId();
+      // As on a page that was not served securely.
+      if (!locks) await scene.context.addInitScript("Object.defineProperty(navigator, 'locks', { value: undefined })");
+      const [one, two] = [await scene.open(id), await scene.open(id)];
+      await expect.poll(async () => [await state(one), await state(two)], within).toEqual(['online', 'online']);
+      cut(scene);
+      await write(one, 'a1', 'a2');
+      await write(two, 'b1', 'b2');
+      await one.close({ runBeforeUnload: false });
+      await scene.line.accept();
+      await expect.poll(() => shown(two), { timeout: 40_000 }).toHaveLength(4);
+      await expect.poll(async () => (await shown(two)).every((text) => text.endsWith(' sent')), within).toBe(true);
+      const all = await stored(id);
+      expect(all.toSorted()).toEqual(['a1', 'a2', 'b1', 'b2']);
+      expect([all.indexOf('a1') < all.indexOf('a2'), all.indexOf('b1') < all.indexOf('b2')]).toEqual([true, true]);
+    },
+  );
 
   test('a page that is killed loses nothing that was typed', async () => {
     const scene = await set();

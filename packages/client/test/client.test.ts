@@ -40,12 +40,18 @@ describe('a conversation', () => {
   test('is shown at once, before there is a connection', async () => {
     const user = chat.user();
     const sent = [user.client.send({ content: 'a' }), user.client.send({ content: 'b' })];
-    expect(user.client.session()).toMatchObject({ sessionId: null, messages: [{ content: 'a', status: 'sending' }, { content: 'b' }] });
+    expect(user.client.session()).toMatchObject({
+      sessionId: null,
+      messages: [{ content: 'a', status: 'sending' }, { content: 'b' }],
+    });
     expect(user.client.unsent).toHaveLength(2);
     await user.online();
     const [a, b] = await Promise.all(sent);
     expect(b?.sessionId).toBe(a?.sessionId);
-    expect(user.client.session().messages).toMatchObject([{ content: 'a', status: 'sent' }, { content: 'b', status: 'sent' }]);
+    expect(user.client.session().messages).toMatchObject([
+      { content: 'a', status: 'sent' },
+      { content: 'b', status: 'sent' },
+    ]);
     expect([user.client.unsent, user.client.session(null).messages]).toEqual([[], []]);
   });
 
@@ -87,7 +93,12 @@ describe('a conversation', () => {
     const user = await chat.user().online();
     const { sessionId } = await user.client.send({ content: 'hello' });
     await admin.until('the session', () => admin.client.session(sessionId).adminId === admin.id);
-    await chat.rest('POST', `/api/chat/sessions/${sessionId}/rating`, { score: 5, comment: 'good' }, chat.userToken(user.id));
+    await chat.rest(
+      'POST',
+      `/api/chat/sessions/${sessionId}/rating`,
+      { score: 5, comment: 'good' },
+      chat.userToken(user.id),
+    );
     for (const side of [user, admin]) {
       await side.until('the rating', () => side.client.session(sessionId).rating);
       expect(side.client.session(sessionId).rating).toEqual({ score: 5, comment: 'good' });
@@ -100,7 +111,8 @@ describe('open', () => {
     const user = await chat.user().online();
     const { sessionId } = await user.client.send({ content: 'first' });
     const texts = ['first', ...numbers(700)];
-    for (const content of texts.slice(1)) void chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/messages`, { content });
+    for (const content of texts.slice(1))
+      void chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/messages`, { content });
     await user.until('all of them', () => user.texts().length === texts.length);
     texts.splice(0, texts.length, ...user.texts());
     const admin = await chat.admin().online();
@@ -147,7 +159,9 @@ describe('a message that is refused', () => {
     const refused = other.client.send({ content: 'intruder', sessionId, clientMessageId: 'bad' });
     await expect(refused).rejects.toMatchObject({ code: 'FORBIDDEN' });
     expect(other.of('failed')).toMatchObject([{ clientMessageId: 'bad', sessionId, error: { code: 'FORBIDDEN' } }]);
-    expect(other.client.session(sessionId).messages).toMatchObject([{ content: 'intruder', status: 'failed', error: 'FORBIDDEN' }]);
+    expect(other.client.session(sessionId).messages).toMatchObject([
+      { content: 'intruder', status: 'failed', error: 'FORBIDDEN' },
+    ]);
     other.client.discard('bad');
     expect(other.client.session(sessionId).messages).toEqual([]);
     expect(await chat.history(sessionId)).toHaveLength(1);
@@ -155,10 +169,19 @@ describe('a message that is refused', () => {
 
   test('holds up nobody', async () => {
     const user = chat.user();
-    const sent = ['one', '   ', 'x'.repeat(10_001), 'two', 'nul\0', 'three'].map((content) => user.client.send({ content }));
+    const sent = ['one', '   ', 'x'.repeat(10_001), 'two', 'nul\0', 'three'].map((content) =>
+      user.client.send({ content }),
+    );
     await user.online();
     const results = await Promise.allSettled(sent);
-    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(results.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+    ]);
     expect(user.texts()).toEqual(['one', 'two', 'three', '   ', 'x'.repeat(10_001), 'nul\0']);
   });
 
@@ -173,7 +196,9 @@ describe('a message that is refused', () => {
   test('is one whose id was used for another', async () => {
     const user = await chat.user().online();
     await user.client.send({ content: 'one', clientMessageId: 'same' });
-    await expect(user.client.send({ content: 'two', clientMessageId: 'same' })).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(user.client.send({ content: 'two', clientMessageId: 'same' })).rejects.toMatchObject({
+      code: 'CONFLICT',
+    });
     const again = await user.client.send({ content: 'one', clientMessageId: 'same' });
     expect([again.seq, user.texts()]).toEqual([1, ['one']]);
   });
@@ -192,7 +217,10 @@ describe('receipts', () => {
     await user.until('delivered', () => status() === 'delivered');
     admin.client.markRead(sessionId);
     await user.until('read', () => status() === 'read');
-    expect(user.of('receipt').map(({ deliveredSeq, readSeq }) => [deliveredSeq > 0, readSeq > 0])).toContainEqual([true, true]);
+    expect(user.of('receipt').map(({ deliveredSeq, readSeq }) => [deliveredSeq > 0, readSeq > 0])).toContainEqual([
+      true,
+      true,
+    ]);
     expect(await chat.history(sessionId)).toMatchObject([{ status: 'read' }]);
   });
 
@@ -235,7 +263,10 @@ describe('the inbox', () => {
     await admin.until('the end of one', () => inbox.get(mine[0] as string) === undefined);
     const late = await chat.user().online();
     const { sessionId } = await late.client.send({ content: 'late' });
-    await admin.until('a new one', () => inbox.get(sessionId)?.adminId === admin.id && admin.texts(sessionId).length === 1);
+    await admin.until(
+      'a new one',
+      () => inbox.get(sessionId)?.adminId === admin.id && admin.texts(sessionId).length === 1,
+    );
   });
 
   test('catches up with everything that happened while we were away', async () => {
@@ -243,7 +274,9 @@ describe('the inbox', () => {
     const inbox = admin.client.inbox({ follow: 'all' });
     await admin.online();
     const users = await Promise.all([1, 2, 3].map(() => chat.user().online()));
-    const ids = (await Promise.all(users.map(({ client }) => client.send({ content: 'before' })))).map(({ sessionId }) => sessionId);
+    const ids = (await Promise.all(users.map(({ client }) => client.send({ content: 'before' })))).map(
+      ({ sessionId }) => sessionId,
+    );
     await admin.until('all', () => ids.every((id) => admin.texts(id).length === 1));
     admin.client.close();
     const late = await chat.user().online();
@@ -255,7 +288,10 @@ describe('the inbox', () => {
     await admin.until('the rest', () => ids.every((id) => admin.texts(id).length === expected.length));
     await admin.until('the new one', () => admin.texts(added).length === 1);
     expect(ids.map((id) => admin.texts(id))).toEqual([expected, expected, expected]);
-    await admin.until('the end of one', () => inbox.get(ids[0] as string) === undefined && admin.client.session(ids[0]).status === 'closed');
+    await admin.until(
+      'the end of one',
+      () => inbox.get(ids[0] as string) === undefined && admin.client.session(ids[0]).status === 'closed',
+    );
     const { heard } = admin;
     expect(heard.filter((text) => text === '59')).toHaveLength(3);
   });
@@ -325,7 +361,11 @@ test('frames that are lost on the way are noticed and asked for', async () => {
 
 test('the address may have a path, and another scheme', async () => {
   const proxy = await startTcpProxy({ port: chat.server.port });
-  for (const url of [`ws://127.0.0.1:${proxy.port}`, `http://127.0.0.1:${proxy.port}/`, `http://127.0.0.1:${proxy.port}/api/chat`]) {
+  for (const url of [
+    `ws://127.0.0.1:${proxy.port}`,
+    `http://127.0.0.1:${proxy.port}/`,
+    `http://127.0.0.1:${proxy.port}/api/chat`,
+  ]) {
     const user = await chat.user({ url }).online();
     user.client.close();
     expect(user.client.state).toBe('stopped');

@@ -16,15 +16,27 @@ const through = (proxy: TcpProxy): { url: string } => ({ url: `http://127.0.0.1:
 const states = (tested: Tested): string[] => tested.of('state').map(({ state }) => state);
 
 /** Everybody sees what is stored: once each, in one order, without a hole. */
-async function expectOneStory(chat: Chat, sessionId: string, sides: readonly Tested[], contents: readonly string[]): Promise<void> {
+async function expectOneStory(
+  chat: Chat,
+  sessionId: string,
+  sides: readonly Tested[],
+  contents: readonly string[],
+): Promise<void> {
   const history = await chat.history(sessionId);
   expect(history.map(({ content }) => content).toSorted()).toEqual(contents.toSorted());
   const story = history.map(({ seq, content }) => `${seq} ${content}`);
   for (const side of sides) {
-    const shown = (): string[] => side.client.session(sessionId).messages.map(({ seq, content }) => `${seq} ${content}`);
-    await side.until('the whole story', () => shown().length === story.length && !side.client.session(sessionId).behind);
+    const shown = (): string[] =>
+      side.client.session(sessionId).messages.map(({ seq, content }) => `${seq} ${content}`);
+    await side.until(
+      'the whole story',
+      () => shown().length === story.length && !side.client.session(sessionId).behind,
+    );
     expect(shown()).toEqual(story);
-    const told = side.of('event').filter((one) => one.sessionId === sessionId).map(({ event }) => event.seq);
+    const told = side
+      .of('event')
+      .filter((one) => one.sessionId === sessionId)
+      .map(({ event }) => event.seq);
     expect(told).toEqual(told.map((_, i) => (told[0] as number) + i));
   }
 }
@@ -41,7 +53,10 @@ describe('a server that is killed', () => {
     const acks: Promise<unknown>[] = [];
     const say = (count: number): void => {
       for (let i = 0; i < count; i += 1) {
-        for (const [side, name] of [[user, 'u'], [admin, 'a']] as const) {
+        for (const [side, name] of [
+          [user, 'u'],
+          [admin, 'a'],
+        ] as const) {
           const content = `${name}${contents.length}`;
           contents.push(content);
           acks.push(side.client.send({ sessionId, content }));
@@ -105,27 +120,33 @@ describe('a server that is stopped in an orderly way', () => {
 describe('a line that is dead at both ends’ ignorance', () => {
   const chat = useChat();
 
-  test.for(['down', 'up', 'both'] as const)('%s is noticed within 35 s, and a new one brings what was missed', async (direction) => {
-    const proxy = await proxyTo(chat);
-    // Ten times as fast: the server's own heartbeats are rare then, the answers to our pings are not.
-    const clock = fastClock(10);
-    const user = await chat.user({ ...through(proxy), clock }).online();
-    const { sessionId } = await user.client.send({ content: 'one' });
-    proxy.blackhole(direction);
-    const since = clock.now();
-    const sent = user.client.send({ content: 'two' });
-    await chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/messages`, { content: 'three' });
-    const { code } = await user.next('state', ({ state }) => state === 'waiting');
-    expect(code).toBe(1006);
-    expect(clock.now() - since).toBeLessThan(36_000);
-    proxy.resume();
-    await sent;
-    await expectOneStory(chat, sessionId, [user], ['one', 'two', 'three']);
-  });
+  test.for(['down', 'up', 'both'] as const)(
+    '%s is noticed within 35 s, and a new one brings what was missed',
+    async (direction) => {
+      const proxy = await proxyTo(chat);
+      // Ten times as fast: the server's own heartbeats are rare then, the answers to our pings are not.
+      const clock = fastClock(10);
+      const user = await chat.user({ ...through(proxy), clock }).online();
+      const { sessionId } = await user.client.send({ content: 'one' });
+      proxy.blackhole(direction);
+      const since = clock.now();
+      const sent = user.client.send({ content: 'two' });
+      await chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/messages`, { content: 'three' });
+      const { code } = await user.next('state', ({ state }) => state === 'waiting');
+      expect(code).toBe(1006);
+      expect(clock.now() - since).toBeLessThan(36_000);
+      proxy.resume();
+      await sent;
+      await expectOneStory(chat, sessionId, [user], ['one', 'two', 'three']);
+    },
+  );
 
   test('lets a last message that was lost be noticed by the next heartbeat', async () => {
     let lose = true;
-    const user = chat.user({ WebSocket: leaky((frame) => lose && frame.type === 'new_admin_message'), clock: fastClock(10) });
+    const user = chat.user({
+      WebSocket: leaky((frame) => lose && frame.type === 'new_admin_message'),
+      clock: fastClock(10),
+    });
     await user.online();
     const { sessionId } = await user.client.send({ content: 'hello' });
     await chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/messages`, { content: 'lost' });
@@ -140,7 +161,13 @@ describe('a line that is dead at both ends’ ignorance', () => {
     const user = await chat.user({ ...through(proxy), clock: fastClock(4) }).online();
     const { sessionId } = await user.client.send({ content: '0' });
     const contents = ['0'];
-    for (const [bytes, direction] of [[10, 'up'], [150, 'up'], [10, 'down'], [150, 'down'], [400, 'down']] as const) {
+    for (const [bytes, direction] of [
+      [10, 'up'],
+      [150, 'up'],
+      [10, 'down'],
+      [150, 'down'],
+      [400, 'down'],
+    ] as const) {
       const cut = proxy.cutAfter(bytes, direction);
       const sent = [1, 2, 3].map(() => user.client.send({ content: `${contents.push('') - 1}` }));
       contents.splice(-3, 3, ...[3, 2, 1].map((back) => `${contents.length - back}`));
@@ -201,7 +228,8 @@ describe('tokens', () => {
     const frames: ServerFrame[] = [];
     const WebSocket = leaky((frame) => frames.push(frame) === 0);
     const user = await chat.user({ auth: () => given[asked++] as string, WebSocket }, id).online();
-    const renewed = (): number => Date.parse(frames.find((frame) => frame.type === 'auth_refreshed')?.data.expiresAt ?? '');
+    const renewed = (): number =>
+      Date.parse(frames.find((frame) => frame.type === 'auth_refreshed')?.data.expiresAt ?? '');
     await expect.poll(renewed, { timeout: 10_000 }).toBeGreaterThan(Date.now() + 3_000_000);
     await user.client.send({ content: 'still here' });
     expect([asked, states(user), user.of('unauthorized')]).toEqual([2, ['connecting', 'greeting', 'online'], []]);
@@ -236,7 +264,11 @@ describe('tokens', () => {
     user.client.close();
     void user.client.send({ content: 'mine' });
     await expect(user.client.connect()).rejects.toMatchObject({ code: 'CLOSED' });
-    expect([user.client.state, user.of('error').map(({ code }) => code), user.client.unsent.length]).toEqual(['stopped', ['ACCOUNT_CHANGED'], 1]);
+    expect([user.client.state, user.of('error').map(({ code }) => code), user.client.unsent.length]).toEqual([
+      'stopped',
+      ['ACCOUNT_CHANGED'],
+      1,
+    ]);
   });
 
   test('of users open no admin’s connection', async () => {
@@ -310,7 +342,7 @@ describe('two tabs of one account', () => {
     proxy.resetAll();
     void gone.client.send({ content: 'kept' });
     gone.client.close();
-    const other = await chat.user({ ...options, ...through(proxy) }, newId());
+    const other = chat.user({ ...options, ...through(proxy) }, newId());
     await proxy.accept();
     await other.online();
     const next = await chat.user({ ...options, ...through(proxy) }, id).online();

@@ -22,7 +22,11 @@ const customer = {
 };
 const customerSide = new Side('customer', {
   query: () => ({ token: customer.account.token }),
-  onOpen: () => loadCustomer().catch((error) => customerSide.complain(error)),
+  onOpen: () => {
+    loadCustomer().catch((error) => customerSide.complain(error));
+    // No frame tells who is online: the list is asked for again.
+    reloadSoon();
+  },
   onFrame: hearAsCustomer,
 });
 customerSide.write = (content) => {

@@ -33,7 +33,7 @@ export interface Host {
   connect(path: string): Promise<Line>;
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly text: string;
   // oxlint-disable-next-line typescript/no-explicit-any -- answers of every shape are looked into
@@ -84,7 +84,7 @@ interface Frame {
 }
 
 /** A WebSocket that remembers what it heard. */
-export class Line {
+class Line {
   readonly socket: WebSocket;
   readonly heard: string[] = [];
   readonly closed: Promise<number>;

@@ -272,14 +272,16 @@ function count(server: ReturnType<typeof createServer>): Promise<number> {
   );
 }
 
+const authenticate = (): null => null;
+
 test.for([
   [{}, 'JWT_SECRET must be given'],
   [{ JWT_SECRET: 'short' }, 'JWT_SECRET has 5 bytes'],
-  [{ authenticate: () => null, PORT: 70_000 }, 'PORT'],
-  [{ authenticate: () => null, database: 'postgres://x' }, 'DATABASE_URL'],
-  [{ authenticate: () => null, database: { query: () => undefined } }, 'neither a URL nor a pool'],
-  [{ authenticate: () => null, loger: false }, 'there is no option loger'],
-  [{ authenticate: () => null, prefix: 'support/' }, 'prefix must begin with /'],
+  [{ authenticate, PORT: 70_000 }, 'PORT'],
+  [{ authenticate, database: 'postgres://x' }, 'DATABASE_URL'],
+  [{ authenticate, database: { query: () => undefined } }, 'neither a URL nor a pool'],
+  [{ authenticate, loger: false }, 'there is no option loger'],
+  [{ authenticate, prefix: 'support/' }, 'prefix must begin with /'],
 ] as const)('%j is refused: %s', async ([options, fault]) => {
   await expect(createSwitchboard(options as never)).rejects.toThrow(fault);
 });

@@ -92,7 +92,12 @@ export class Chat {
   }
 
   /** A call as an admin who has no connection. */
-  async rest(method: string, path: string, body?: object, token = this.adminToken(9_000)): Promise<Record<string, unknown>> {
+  async rest(
+    method: string,
+    path: string,
+    body?: object,
+    token = this.adminToken(9_000),
+  ): Promise<Record<string, unknown>> {
     const response = await fetch(this.server.url + path, {
       method,
       headers: { Authorization: `Bearer ${token}`, ...(body && { 'Content-Type': 'application/json' }) },
@@ -113,7 +118,18 @@ export class Chat {
 type Told = { [Name in keyof ClientEvents]: { name: Name; detail: ClientEvents[Name] } }[keyof ClientEvents];
 
 const names = [
-  'state', 'message', 'event', 'status', 'receipt', 'sent', 'failed', 'change', 'reset', 'inbox', 'unauthorized', 'error',
+  'state',
+  'message',
+  'event',
+  'status',
+  'receipt',
+  'sent',
+  'failed',
+  'change',
+  'reset',
+  'inbox',
+  'unauthorized',
+  'error',
 ] as const;
 
 /** A client with all that it told. */
@@ -146,7 +162,9 @@ export class Tested {
 
   /** Texts of the messages that were told for the first time, in that order. */
   get heard(): string[] {
-    return this.of('message').filter(({ live }) => live).map(({ message }) => message.content);
+    return this.of('message')
+      .filter(({ live }) => live)
+      .map(({ message }) => message.content);
   }
 
   /** Resolves as soon as something holds; looked at whenever the client tells anything. */
@@ -160,7 +178,11 @@ export class Tested {
       };
       const late = setTimeout(() => {
         end();
-        reject(new Error(`waited in vain for ${what}; told: ${this.told.map((one) => `${one.name} ${brief(one.detail)}`).join('\n')}`));
+        reject(
+          new Error(
+            `waited in vain for ${what}; told: ${this.told.map((one) => `${one.name} ${brief(one.detail)}`).join('\n')}`,
+          ),
+        );
       }, withinMs);
       const end = (): void => {
         clearTimeout(late);
@@ -172,7 +194,10 @@ export class Tested {
   }
 
   /** The next event of this name from now on, or the first one that fits. */
-  next<Name extends keyof ClientEvents>(name: Name, fits: (detail: ClientEvents[Name]) => boolean = () => true): Promise<ClientEvents[Name]> {
+  next<Name extends keyof ClientEvents>(
+    name: Name,
+    fits: (detail: ClientEvents[Name]) => boolean = () => true,
+  ): Promise<ClientEvents[Name]> {
     const from = this.told.length;
     return this.until(name, () => {
       const found = this.told.slice(from).find((one) => one.name === name && fits(one.detail as ClientEvents[Name]));
