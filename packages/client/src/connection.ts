@@ -83,11 +83,11 @@ export const SILENCE_MS = 35_000;
 export const PROBE_MS = 10_000;
 /** A `woke` that comes so much too late says that we were asleep, not that the server was. */
 export const LATE_MS = 5_000;
-export const BACKOFF_BASE_MS = 1_000;
+const BACKOFF_BASE_MS = 1_000;
 export const BACKOFF_CAP_MS = 30_000;
 export const STABLE_MS = 30_000;
 export const FLOOD_MS = 60_000;
-export const REFRESH_EVERY_MS = 10_000;
+const REFRESH_EVERY_MS = 10_000;
 
 /** Close codes that say more than "come back"; the protocol's `closeCodes`. */
 export const UNAUTHORIZED = 4001;

@@ -53,7 +53,7 @@ export const WINDOW = 32;
 /** The first repeat, when there is no answer. It doubles up to the most. */
 export const REPEAT_MS = 5_000;
 /** The first repeat after a refusal that says nothing of when. */
-export const REFUSED_MS = 1_000;
+const REFUSED_MS = 1_000;
 export const MOST_MS = 30_000;
 /** Below what a server with the usual limits takes. */
 export const BURST = 100;

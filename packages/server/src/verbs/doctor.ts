@@ -1,23 +1,14 @@
 import type { Language } from '@switchboard/protocol';
-import type { Command } from 'commander';
 import { systemClock } from '../clock.ts';
 import { type Config, environment, readConfig } from '../config.ts';
 import { ConfigError } from '../config-source.ts';
 import { checkDatabase } from './check-database.ts';
 import { checkUrl } from './check-url.ts';
 import { bad, type Finding, good, languageOf, note, report, reasonOf } from './finding.ts';
-import { fail, type VerbParts } from './verb.ts';
+import { fail } from './verb.ts';
 
-/** `switchboard doctor`: looks at everything that a server rests on, and says what to do about what it finds. */
-export function addDoctorVerb(program: Command, { end }: VerbParts): void {
-  program
-    .command('doctor')
-    .description('look at settings, database, Redis and proxy, and say what to do about each finding')
-    .option('--url <address>', 'address that browsers use, such as https://chat.example.com: is WebSocket passed on?')
-    .action(async ({ url }: { url?: string }) => end(await doctor(url)));
-}
-
-async function doctor(url: string | undefined): Promise<number> {
+/** Looks at everything that a server rests on, and says what to do about what it finds. */
+export async function doctor(url: string | undefined): Promise<number> {
   const address = url === undefined ? undefined : addressIn(url);
   if (address === null)
     return fail('--url must be an http or https address. Example: --url https://chat.example.com', 2);

@@ -1,4 +1,3 @@
-import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { createLog } from '../log.ts';
 import { createMetrics } from '../metrics.ts';
@@ -6,17 +5,10 @@ import { dialectOf, openStore } from '../open-store.ts';
 import type { Dialect } from '../store/dialect.ts';
 import { NewerDatabaseError } from '../store/migrate.ts';
 import { reasonOf } from './finding.ts';
-import { fail, type VerbParts } from './verb.ts';
+import { fail } from './verb.ts';
 
-/** `switchboard migrate`: brings the database to this version's tables, as a start would, and ends. */
-export function addMigrateVerb(program: Command, { withConfig, end }: VerbParts): void {
-  program
-    .command('migrate')
-    .description("bring the database to this version's tables, as a start would do, and end")
-    .action(async () => end(await withConfig(migrate)));
-}
-
-async function migrate(config: Config): Promise<number> {
+/** Brings the database to this version's tables, as a start would, and ends. */
+export async function migrate(config: Config): Promise<number> {
   // The log goes to stderr here: stdout says what was done.
   const log = createLog(config.logLevel, process.stderr);
   try {
