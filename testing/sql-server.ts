@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -202,6 +202,9 @@ async function queryAt(url: string, sql: string, parameters: readonly Parameter[
 function commandOf(name: string, program: SqlProgram, folder: string, flags: readonly string[]): ServerCommand {
   const [command, ...leading] = program.run;
   const socketPath = socketOf(folder);
+  // Its own: a server that starts clears away what looks like an earlier one's temporary tables.
+  const temporary = `${folder}.tmp`;
+  mkdirSync(temporary, { recursive: true });
   return {
     name,
     command,
@@ -209,6 +212,7 @@ function commandOf(name: string, program: SqlProgram, folder: string, flags: rea
       ...leading,
       ...program.flags,
       `--datadir=${folder}`,
+      `--tmpdir=${temporary}`,
       `--socket=${socketPath}`,
       `--pid-file=${join(folder, 'server.pid')}`,
       '--skip-name-resolve',

@@ -100,6 +100,23 @@ describe('a connection comes up', () => {
   });
 });
 
+describe('what belongs to an earlier try', () => {
+  test.for([
+    { name: 'given up', end: (drive: Drive) => drive.wake().wake() },
+    { name: 'closed', end: (drive: Drive) => drive.feed({ type: 'close' }).feed({ type: 'connect' }) },
+  ])('that was $name is ignored', ({ end }) => {
+    const drive = new Drive().feed({ type: 'connect' });
+    const { attempt } = drive.state;
+    end(drive);
+    expect(drive.state.phase).toBe('connecting');
+    const before = drive.state;
+    for (const type of ['token', 'opened', 'welcome', 'closed', 'draining'] as const) {
+      drive.feed({ type, attempt, token: 'late', code: 4003, reconnectInMs: 9_000 } as ConnectionInput);
+      expect([drive.state, drive.effects]).toEqual([before, []]);
+    }
+  });
+});
+
 describe('waiting', () => {
   test('has full jitter below a bound that doubles from 1 s to 30 s', () => {
     const bounds: number[] = [];

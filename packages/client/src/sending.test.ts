@@ -32,12 +32,14 @@ class Page {
   readonly errors: unknown[] = [];
   readonly #browser: Browser;
   #gone = false;
+  #asleep: (() => void)[] | null = null;
 
   constructor(browser: Browser, tab: string, account: string | null) {
     this.#browser = browser;
     const { clock, storage, locks } = browser;
     const own = (run: () => void) => (): void => {
-      if (!this.#gone) run();
+      if (this.#asleep) this.#asleep.push(run);
+      else if (!this.#gone) run();
     };
     this.sending = createSending({
       // A page that is gone runs no timers any more.
@@ -68,6 +70,17 @@ class Page {
       if (!this.#browser.stored.includes(data.clientMessageId)) this.#browser.stored.push(data.clientMessageId);
       if (answered) this.sending.stored(data.clientMessageId, 'S');
     }
+  }
+
+  /** Its timers stand still, as those of a page out of sight may. */
+  sleep(): void {
+    this.#asleep = [];
+  }
+
+  wake(): void {
+    const late = this.#asleep ?? [];
+    this.#asleep = null;
+    for (const run of late) run();
   }
 
   /** The page dies without a word. */
@@ -157,6 +170,28 @@ describe.for([
     const third = browser.page();
     await browser.clock.pass(200);
     expect(third.ids).toEqual(['a', 'b']);
+  });
+
+  test('of a page that slept too long and another that took them for orphans are neither lost nor overwritten', async () => {
+    const browser = new Browser(locks);
+    const first = browser.page();
+    await browser.clock.pass(200);
+    first.write('a');
+    first.sleep();
+    await browser.clock.pass(LEASE_MS * 2);
+    const second = browser.page();
+    await browser.clock.pass(200);
+    second.write('b');
+    first.write('c');
+    first.wake();
+    await browser.clock.pass(1_000);
+    first.vanish();
+    second.vanish();
+    await browser.clock.pass(LEASE_MS);
+    const third = browser.page();
+    third.connect();
+    await browser.clock.pass(LEASE_MS);
+    expect(third.ids.toSorted()).toEqual(['a', 'b', 'c']);
   });
 
   test('leave nothing behind once they are stored', async () => {

@@ -1,5 +1,6 @@
 /** Switchboard inside a host's HTTP server: what it takes, what it leaves alone, whom it believes, how it ends. */
 import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { createSwitchboard } from '../src/index.ts';
@@ -84,13 +85,18 @@ test('attach goes before listeners that answer everything, and can be taken off 
   expect(server.listenerCount('upgrade')).toBe(1);
 });
 
-test('upgrades of others are ended when the host has no WebSockets at all', async () => {
-  const switchboard = await mounted();
-  const server = createServer((_request, response) => response.end('host'));
-  switchboard.attach(server);
+test('upgrades that nobody wants stay ordinary requests of a host without WebSockets', async () => {
+  const server = createServer((request, response) => response.end(`host ${request.url}`));
+  (await mounted()).attach(server);
+  (await mounted({ prefix: '/second' })).attach(server);
   const host = await listening(server);
-  await expect(host.connect('/live')).rejects.toThrow();
-  await host.connect('/chat?token=lilei');
+  await expect(host.connect('/live')).rejects.toThrow('refused with 200');
+  const socket = connect((host.server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write('GET /page HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
+  let text = '';
+  for await (const part of socket) text += String(part);
+  expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n[\s\S]*host \/page/);
+  for (const prefix of ['', '/second']) await host.connect(`${prefix}/chat?token=lilei`);
 });
 
 test('a prefix stands before all paths, whether a router cuts it off or not', async () => {

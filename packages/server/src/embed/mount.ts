@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ChatError, errorBody, preferredLanguage } from '@switchboard/protocol';
 import type { Log } from '../log.ts';
@@ -8,7 +9,7 @@ import type { Log } from '../log.ts';
 export type Next = (error?: unknown) => void;
 
 /** An HTTP or HTTPS server of Node's. */
-export type HttpServer = Pick<EventEmitter, 'emit' | 'on' | 'off' | 'listenerCount'>;
+export type HttpServer = Pick<EventEmitter, 'emit' | 'on' | 'off' | 'listeners'>;
 
 export interface MountParts {
   /** What stands before our paths on the host's server; empty for nothing. */
@@ -91,15 +92,18 @@ export class Mount {
       return isOurs(name, args) || emit.call(this, name, ...args);
     }
     server.emit = intercept;
-    // Node asks whether anybody listens for upgrades before it says that there is one.
-    const alone = (_request: IncomingMessage, socket: Duplex): void => {
-      if (server.listenerCount('upgrade') === 1) socket.destroy();
+    // Node says that there is an upgrade only if somebody listens for them.
+    const otherwise = (request: IncomingMessage, socket: Duplex): void => {
+      if (server.listeners('upgrade').find((listener) => !fallbacks.has(listener)) !== undefined) return;
+      // Of several that are attached, one answers.
+      if (server.listeners('upgrade')[0] === otherwise) answerPlainly(server, request, socket as Socket);
     };
-    server.on('upgrade', alone);
+    fallbacks.add(otherwise);
+    server.on('upgrade', otherwise);
     const detach = (): void => {
       attached = false;
       this.#attached.delete(detach);
-      server.off('upgrade', alone);
+      server.off('upgrade', otherwise);
       // Who came after us keeps what they put there, and we pass everything on.
       if (server.emit !== intercept) return;
       if (inherited) delete (server as Partial<HttpServer>).emit;
@@ -132,6 +136,21 @@ export class Mount {
     const ours = isUpgrade(request) ? servesUpgrade(own) : OURS.test(own);
     return ours ? own : null;
   }
+}
+
+/** Our listeners for upgrades that nobody wants, on whatever server. */
+const fallbacks = new WeakSet<object>();
+
+/** What Node does with an upgrade that nobody listens for: the request is one like any other (RFC 9110, 7.8). */
+function answerPlainly(server: HttpServer, request: IncomingMessage, socket: Socket): void {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.once('finish', () => {
+    response.detachSocket(socket);
+    socket.destroySoon();
+  });
+  server.emit('request', request, response);
 }
 
 function isUpgrade(request: IncomingMessage): boolean {

@@ -96,8 +96,9 @@ export class Hub {
   }
 
   /** The admin who has the session; while nobody has it, every admin. */
-  #listeningAdmins(hint: Hint): Connection[] {
-    return hint.adminId === null ? this.#admins() : [...this.#of('admin', hint.adminId)];
+  #listeningAdmins({ status, adminId }: Hint): Connection[] {
+    // An adopted session may wait and still name the admin it once had.
+    return status === 'waiting' || adminId === null ? this.#admins() : [...this.#of('admin', adminId)];
   }
 
   /** The user, the replying admin's other connections, and the admin who has the session. */
