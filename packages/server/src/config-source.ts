@@ -42,6 +42,8 @@ function contentsOf(file: string, name: string): string {
 
 /** A value as an error quotes it, cut and on one line. Never called with a secret. */
 export function shown(text: string): string {
+  // What has an @ may be a URL with a password, set by mistake.
+  if (text.includes('@')) return '…';
   return `"${text.slice(0, 60).replaceAll(/[^\x20-\x7e]/g, '?')}"`;
 }
 
