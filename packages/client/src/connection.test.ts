@@ -352,7 +352,7 @@ test('whatever happens, there is one socket at most, no spent token, no silence 
     ),
     { numRuns: 500 },
   );
-});
+}, 60_000);
 
 test('a server that falls silent is noticed within 35 s of its last word, though pings go out', () => {
   fc.assert(
@@ -375,4 +375,4 @@ test('a server that falls silent is noticed within 35 s of its last word, though
       expect(world.drive.state.phase).not.toBe('online');
     }),
   );
-});
+}, 60_000);

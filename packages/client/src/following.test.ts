@@ -301,4 +301,4 @@ test('frames lost, repeated and reordered, connections broken, answers refused: 
     }),
     { numRuns: 300 },
   );
-});
+}, 60_000);

@@ -385,4 +385,4 @@ test('whatever is lost, refused or reloaded, each message is stored once, in the
     ),
     { numRuns: 500 },
   );
-});
+}, 60_000);

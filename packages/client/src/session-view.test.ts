@@ -195,4 +195,4 @@ test('events in any order, repeated and lost, then the rest: the view equals the
     }),
     { numRuns: 300 },
   );
-});
+}, 60_000);

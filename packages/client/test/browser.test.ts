@@ -187,7 +187,7 @@ describeWith('chromium', 'the SDK in a page', () => {
     await scene.context.setOffline(false);
     await expect.poll(() => shown(page), within).toEqual(['one sent', 'two sent']);
     // Without the browser's news it would be half a minute.
-    expect(performance.now() - since).toBeLessThan(10_000);
+    expect(performance.now() - since).toBeLessThan(20_000);
     expect(await stored(id)).toEqual(['one', 'two']);
   });
 

@@ -14,6 +14,7 @@ test.each([
   ['http://localhost:5173', '127.0.0.1:8787', null, false, false],
   ['http://localhost:5173', '127.0.0.1:8787', null, true, true],
   ['http://[::1]:5173', '127.0.0.1:8787', null, true, true],
+  ['http://[::1]:80', '127.0.0.1:8787', null, true, true],
   ['http://localhost.evil', '127.0.0.1:8787', null, true, false],
   ['https://shop.example', 'chat.example', ['https://shop.example'], false, true],
   ['https://shopXexample', 'chat.example', ['https://shop.example'], false, false],

@@ -20,6 +20,6 @@ export function isAllowedOrigin(
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return false;
   // Nothing but scheme, host and port: `http://evil@our-host` is no origin.
-  if (url.origin !== origin.toLowerCase()) return false;
+  if (url.username !== '' || url.password !== '' || url.pathname !== '/' || url.search !== '') return false;
   return url.host === host?.toLowerCase() || (demo && LOOPBACK.has(url.hostname));
 }
