@@ -53,11 +53,14 @@ class Line {
     const socket = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/chat?${new URLSearchParams(query())}`);
     this.#socket = socket;
     socket.addEventListener('open', () => {
+      if (this.#socket !== socket) return;
       this.#tries = 0;
       onState('open');
       onOpen();
     });
-    socket.addEventListener('message', ({ data }) => onFrame(JSON.parse(data)));
+    socket.addEventListener('message', ({ data }) => {
+      if (this.#socket === socket) onFrame(JSON.parse(data));
+    });
     socket.addEventListener('close', () => {
       if (this.#socket !== socket) return;
       onState('connecting');

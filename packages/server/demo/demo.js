@@ -36,14 +36,18 @@ customerSide.write = (content) => {
 };
 
 async function loadCustomer() {
-  const { token } = customer.account;
-  const { session } = await call('/api/chat/sessions/current', { token });
+  const { userId, account, thread } = customer;
+  // Who is no longer shown when the answer comes must not get into what is.
+  const left = () => customer.userId !== userId;
+  const { session } = await call('/api/chat/sessions/current', account);
+  if (left()) return;
   if (session) {
     customer.session = { sessionId: session.sessionId, status: session.status };
-    const path = `/api/chat/sessions/${session.sessionId}/messages?pageSize=100`;
-    for (const message of (await call(path, { token })).messages) customer.thread.add(message);
+    const { messages } = await call(`/api/chat/sessions/${session.sessionId}/messages?pageSize=100`, account);
+    for (const message of messages) thread.add(message);
+    if (left()) return;
   }
-  for (const item of customer.thread.unsent) customerSide.deliver(item, customer.session?.sessionId);
+  for (const item of thread.unsent) customerSide.deliver(item, customer.session?.sessionId);
   drawCustomer();
 }
 

@@ -1,6 +1,6 @@
 /** What `npm start` with nothing set gives: a page with both sides, and tokens for it and for nobody else. */
 import { request as httpRequest } from 'node:http';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import { chromium, type Browser, type Page, type Route } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { chromiumLaunch } from '../../../testing/chromium.ts';
 import { describeWith } from '../../../testing/requires.ts';
@@ -151,6 +151,20 @@ describeWith('chromium', 'the demo page', () => {
 
   test('speaks Chinese, and fits a telephone', async () => {
     const page = await open('zh-CN', true);
+    await say(page, 'customer', '我是小明');
+    await page.locator('#customer-log .mine .meta', { hasText: '已保存' }).last().waitFor();
+    // That session is told late, when another customer is shown already.
+    const told = new Promise<void>((resolve) => {
+      const late = async (route: Route): Promise<void> => {
+        const response = await route.fetch();
+        await page.locator('#customer-log .bubble', { hasText: '在吗？' }).waitFor();
+        await route.fulfill({ response });
+        resolve();
+      };
+      void page.route('**/sessions/current', late, { times: 1 });
+    });
+    await page.reload();
+    for (const side of ['customer', 'admin']) await page.waitForSelector(`#${side}-state.open`, { state: 'attached' });
     expect(await page.getAttribute('html', 'lang')).toBe('zh-CN');
     await page.selectOption('#customer-name', '33');
     await say(page, 'customer', '在吗？');
@@ -162,6 +176,10 @@ describeWith('chromium', 'the demo page', () => {
     await bubble(page, 'admin', '在的', true);
     await page.click('[data-show=customer]');
     await bubble(page, 'customer', '在的');
+    await told;
+    await say(page, 'customer', '谢谢');
+    await page.locator('#customer-log .mine', { hasText: '谢谢' }).locator('.meta', { hasText: '已保存' }).waitFor();
+    expect(await page.locator('#customer-log .bubble').allTextContents()).toEqual(['在吗？', '在的', '谢谢']);
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
   });
 
