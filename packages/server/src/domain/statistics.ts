@@ -72,12 +72,23 @@ function localParts(at: number, zone: string): { year: number; month: number; da
   return { year, month, day, asUtc: Date.UTC(year, month - 1, day, hour, minute, second) };
 }
 
-/** First moment of a local day: the guess by the offset at UTC midnight is corrected by the offset found there. */
+/** No place is further from UTC. */
+const MAX_OFFSET_MS = 16 * 3_600_000;
+
+/**
+ * First moment of a local day. Not every day has a midnight: where the clock is put forward at that hour, the day begins
+ * with the change. So it is looked for, between two moments that lie before and after it whatever the zone.
+ */
 function startOf(zone: string, year: number, month: number, day: number): number {
   const wanted = Date.UTC(year, month - 1, day);
-  let guess = wanted;
-  for (let i = 0; i < 3; i++) guess -= localParts(guess, zone).asUtc - wanted;
-  return guess;
+  let before = wanted - MAX_OFFSET_MS;
+  let first = wanted + MAX_OFFSET_MS;
+  while (first - before > 1) {
+    const middle = Math.floor((before + first) / 2);
+    if (localParts(middle, zone).asUtc >= wanted) first = middle;
+    else before = middle;
+  }
+  return first;
 }
 
 /** A duration for people: `45秒`, `3分钟`, `1小时5分钟`; `45 s`, `3 min`, `1 h 5 min`. Minutes are rounded. */
