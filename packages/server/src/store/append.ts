@@ -159,7 +159,7 @@ function attemptBatch(parts: AppendParts, commands: readonly Command[], careful:
     if (careful) await batch.readRepeats(commands);
     for (const command of commands) batch.rule(command);
     await batch.assignWaiting();
-    await batch.write();
+    batch.write();
     return batch.results();
   });
 }
@@ -288,7 +288,7 @@ class Batch {
     return rows.length > 0;
   }
 
-  async write(): Promise<void> {
+  write(): void {
     const { dialect } = this.#parts;
     const rows = { opened: [] as Value[][], changed: [] as Value[][] };
     for (const id of this.#touched) {
@@ -296,19 +296,19 @@ class Batch {
       (this.#stored.has(id) ? rows.changed : rows.opened).push(row);
     }
     // An opened session is a plain INSERT: had another node opened it meanwhile, overwriting would be theft.
-    await this.#tx.insert('chat_sessions', sessionColumns, rows.opened);
+    this.#tx.insert('chat_sessions', sessionColumns, rows.opened);
     const change = `${dialect.overwrite('session_id', changingSessionColumns)}, updated_at=${dialect.now()}`;
-    await this.#tx.insert('chat_sessions', sessionColumns, rows.changed, change);
+    this.#tx.insert('chat_sessions', sessionColumns, rows.changed, change);
     const messages: Value[][] = [];
     const events: Value[][] = [];
     for (const { sessionId, event } of this.#newEvents()) {
       if (event.kind === 'message') messages.push(messageRow(event.message));
       else events.push(eventRow(sessionId, event));
     }
-    await this.#tx.insert('chat_messages', messageColumns, messages);
-    await this.#tx.insert('chat_events', eventColumns, events);
-    await this.#tx.insert('chat_operation_logs', operationColumns, this.#operations.map(operationRow));
-    if (events.length > 0) await noteWorkChanged(this.#tx, dialect, this.#adminsAffected());
+    this.#tx.insert('chat_messages', messageColumns, messages);
+    this.#tx.insert('chat_events', eventColumns, events);
+    this.#tx.insert('chat_operation_logs', operationColumns, this.#operations.map(operationRow));
+    if (events.length > 0) noteWorkChanged(this.#tx, dialect, this.#adminsAffected());
   }
 
   *#newEvents(): Generator<{ sessionId: string; event: SessionEvent }> {

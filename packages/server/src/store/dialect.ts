@@ -9,8 +9,13 @@ export interface Transaction {
   rows(sql: string, values: readonly Value[]): Promise<Row[]>;
   /** @returns how many rows the statement changed */
   run(sql: string, values: readonly Value[]): Promise<number>;
-  /** Inserts many rows; `tail` follows the values, such as an ON DUPLICATE KEY clause. No rows: does nothing. */
-  insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail?: string): Promise<void>;
+  /**
+   * Runs a statement whose result nobody waits for: it may travel with the next statement or with the COMMIT, in one
+   * round trip. What is wrong with it is the failure of what it travels with.
+   */
+  later(sql: string, values: readonly Value[]): void;
+  /** `later`, for many rows; `tail` follows the values, such as an ON DUPLICATE KEY clause. No rows: does nothing. */
+  insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail?: string): void;
 }
 
 /** Runs one statement of a migration, however long it takes. */

@@ -40,7 +40,7 @@ export function storeReceipts(dialect: Dialect, receipts: readonly Receipt[]): P
         changed,
       };
     });
-    for (const [key, receipt] of moved) await mark(tx, before.get(key), receipt);
+    for (const [key, receipt] of moved) mark(tx, before.get(key), receipt);
     const rows = [...moved.values()].map((r): Value[] => [
       r.sessionId,
       r.readerType,
@@ -49,7 +49,7 @@ export function storeReceipts(dialect: Dialect, receipts: readonly Receipt[]): P
       r.readSeq,
     ]);
     const key = 'session_id, reader_type, reader_id';
-    await tx.insert('chat_receipts', COLUMNS, rows, dialect.overwrite(key, ['delivered_seq', 'read_seq']));
+    tx.insert('chat_receipts', COLUMNS, rows, dialect.overwrite(key, ['delivered_seq', 'read_seq']));
     return results;
   });
 }
@@ -75,12 +75,12 @@ function forward(last: Receipt | undefined, wanted: Receipt): Receipt {
 }
 
 /** Moves the other side's messages on: sent → delivered → read, never back. Looks only at what the reader newly covers. */
-async function mark(tx: Transaction, before: Receipt | undefined, now: Receipt): Promise<void> {
+function mark(tx: Transaction, before: Receipt | undefined, now: Receipt): void {
   const sender = now.readerType === 'user' ? 'admin' : 'user';
   const covered = 'session_id=? AND seq>? AND seq<=? AND sender_type=?';
   const read = before?.readSeq ?? 0;
   if (now.readSeq > read) {
-    await tx.run(`UPDATE chat_messages SET status='read' WHERE ${covered} AND status IN ('sent','delivered')`, [
+    tx.later(`UPDATE chat_messages SET status='read' WHERE ${covered} AND status IN ('sent','delivered')`, [
       now.sessionId,
       read,
       now.readSeq,
@@ -89,7 +89,7 @@ async function mark(tx: Transaction, before: Receipt | undefined, now: Receipt):
   }
   const delivered = Math.max(before?.deliveredSeq ?? 0, now.readSeq);
   if (now.deliveredSeq > delivered) {
-    await tx.run(`UPDATE chat_messages SET status='delivered' WHERE ${covered} AND status='sent'`, [
+    tx.later(`UPDATE chat_messages SET status='delivered' WHERE ${covered} AND status='sent'`, [
       now.sessionId,
       delivered,
       now.deliveredSeq,

@@ -29,26 +29,26 @@ export class SqlRoster implements Roster {
       const stayed = row !== undefined && (row['release_at'] !== null || Number(row['leases']) > 0);
       if (!row) {
         const columns = ['admin_id', 'nickname', 'avatar'];
-        await tx.insert(
+        tx.insert(
           'chat_admins',
           columns,
           [[admin.id, admin.nickname, admin.avatar]],
           overwrite('admin_id', columns.slice(1)),
         );
       }
-      await tx.run(
+      tx.later(
         `UPDATE chat_admins SET nickname = ?, avatar = ?, release_at = NULL${stayed ? '' : `, idle_since = ${now()}`} WHERE admin_id = ?`,
         [admin.nickname, admin.avatar, admin.id],
       );
-      await this.#lease(tx, [admin.id], nodeId);
+      this.#lease(tx, [admin.id], nodeId);
     });
   }
 
   offline(adminId: number, nodeId: string, graceMs: number): Promise<void> {
     return this.#settle(async (tx) => {
       await lockAdmins(tx, this.#dialect, [adminId]);
-      await tx.run('DELETE FROM chat_admin_leases WHERE admin_id = ? AND node_id = ?', [adminId, nodeId]);
-      await this.#startGrace(tx, [adminId], graceMs);
+      tx.later('DELETE FROM chat_admin_leases WHERE admin_id = ? AND node_id = ?', [adminId, nodeId]);
+      this.#startGrace(tx, [adminId], graceMs);
     });
   }
 
@@ -57,8 +57,8 @@ export class SqlRoster implements Roster {
     const ids = [...adminIds].sort((a, b) => a - b);
     await this.#settle(async (tx) => {
       await lockAdmins(tx, this.#dialect, ids);
-      await this.#lease(tx, ids, nodeId);
-      await tx.run(
+      this.#lease(tx, ids, nodeId);
+      tx.later(
         `UPDATE chat_admins SET release_at = NULL WHERE release_at IS NOT NULL AND admin_id IN (${marks(ids)})`,
         ids,
       );
@@ -76,8 +76,8 @@ export class SqlRoster implements Roster {
     const ids = lapsed.map((row) => row['admin_id'] as number).sort((a, b) => a - b);
     await this.#settle(async (tx) => {
       await lockAdmins(tx, this.#dialect, ids);
-      await tx.run(`DELETE FROM chat_admin_leases WHERE ${where}`, values);
-      await this.#startGrace(tx, ids, graceMs);
+      tx.later(`DELETE FROM chat_admin_leases WHERE ${where}`, values);
+      this.#startGrace(tx, ids, graceMs);
     });
   }
 
@@ -103,26 +103,26 @@ export class SqlRoster implements Roster {
     return rows.map((row) => row['admin_id'] as number);
   }
 
-  async #lease(tx: Transaction, adminIds: readonly number[], nodeId: string): Promise<void> {
+  #lease(tx: Transaction, adminIds: readonly number[], nodeId: string): void {
     const { now, overwrite } = this.#dialect;
     const columns = ['admin_id', 'node_id'];
     // The expiry is the store's clock plus the lease: nodes may disagree about the time, leases must not.
-    await tx.insert(
+    tx.insert(
       'chat_admin_leases',
       columns,
       adminIds.map((id) => [id, nodeId]),
       overwrite('admin_id, node_id', ['node_id']),
     );
-    await tx.run(
+    tx.later(
       `UPDATE chat_admin_leases SET expires_at = ${now(LEASE_MS)} WHERE node_id = ? AND admin_id IN (${marks(adminIds)})`,
       [nodeId, ...adminIds],
     );
   }
 
   /** For those who have no lease left and whose grace is not running yet. */
-  async #startGrace(tx: Transaction, adminIds: readonly number[], graceMs: number): Promise<void> {
+  #startGrace(tx: Transaction, adminIds: readonly number[], graceMs: number): void {
     const { now } = this.#dialect;
-    await tx.run(
+    tx.later(
       `UPDATE chat_admins SET release_at = ${now(graceMs)} WHERE release_at IS NULL AND admin_id IN (${marks(adminIds)})
        AND NOT EXISTS (SELECT 1 FROM chat_admin_leases l WHERE l.admin_id = chat_admins.admin_id AND l.expires_at > ${now()})`,
       adminIds,
@@ -168,7 +168,7 @@ export async function lockCandidates(tx: Transaction, dialect: Dialect): Promise
 }
 
 /** Admins whose share of work changed are idle from now on, not from before. */
-export async function noteWorkChanged(tx: Transaction, dialect: Dialect, adminIds: readonly number[]): Promise<void> {
+export function noteWorkChanged(tx: Transaction, dialect: Dialect, adminIds: readonly number[]): void {
   if (adminIds.length === 0) return;
-  await tx.run(`UPDATE chat_admins SET idle_since = ${dialect.now()} WHERE admin_id IN (${marks(adminIds)})`, adminIds);
+  tx.later(`UPDATE chat_admins SET idle_since = ${dialect.now()} WHERE admin_id IN (${marks(adminIds)})`, adminIds);
 }

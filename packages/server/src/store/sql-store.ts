@@ -174,12 +174,12 @@ export class SqlStore implements Store {
         [userId],
       );
       if (!row) {
-        await tx.insert('chat_reservations', ['user_id', 'session_id'], [[userId, proposed]]);
+        tx.insert('chat_reservations', ['user_id', 'session_id'], [[userId, proposed]]);
         return proposed;
       }
       const usable = row['status'] === null || (row['status'] !== 'closed' && row['user_id'] === userId);
       if (usable) return row['session_id'] as string;
-      await tx.run('UPDATE chat_reservations SET session_id = ? WHERE user_id = ?', [proposed, userId]);
+      tx.later('UPDATE chat_reservations SET session_id = ? WHERE user_id = ?', [proposed, userId]);
       return proposed;
     });
   }
@@ -266,7 +266,7 @@ export class SqlStore implements Store {
 
   async recordOperations(operations: readonly Operation[]): Promise<void> {
     await this.#read(() =>
-      this.#dialect.transaction((tx) =>
+      this.#dialect.transaction(async (tx) =>
         tx.insert('chat_operation_logs', operationColumns, operations.map(operationRow)),
       ),
     );

@@ -114,12 +114,11 @@ class SqliteConnection implements Transaction {
     return Number(this.#statement(sql).run(...values.map(bindable)).changes);
   }
 
-  async insert(
-    table: string,
-    columns: readonly string[],
-    rows: readonly (readonly Value[])[],
-    tail = '',
-  ): Promise<void> {
+  later(sql: string, values: readonly Value[]): void {
+    this.#statement(sql).run(...values.map(bindable));
+  }
+
+  insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail = ''): void {
     if (rows.length === 0) return;
     const marks = columns.map(() => '?').join(',');
     const statement = this.#statement(`INSERT INTO ${table} (${columns.join(',')}) VALUES (${marks}) ${tail}`);

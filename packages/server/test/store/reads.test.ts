@@ -41,7 +41,7 @@ onEveryStore('reads', (bench) => {
         command('message', `s${String(i).padStart(2, '0')}`, { by: user(i + 1), at: AT + (i % 5) * 1000 }),
       );
     const dialect = await bench.dialect();
-    await dialect.transaction((tx) =>
+    await dialect.transaction(async (tx) =>
       tx.insert('chat_sessions', ['session_id', 'user_id', 'status'], [['empty', 99, 'waiting']]),
     );
     await dialect.close();
