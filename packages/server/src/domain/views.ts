@@ -5,8 +5,15 @@ import type { ChatMessage, Identity, SessionEvent } from './session.ts';
 /** How the rules' nouns look from outside: the shapes of the requirements document, times as ISO 8601 UTC. */
 
 export function iso(ms: number): string {
-  return new Date(ms).toISOString();
+  // Many messages share a millisecond, and writing a time out costs more than remembering the last.
+  if (ms !== writtenMs) {
+    written = new Date(ms).toISOString();
+    writtenMs = ms;
+  }
+  return written;
 }
+let writtenMs = Number.NaN;
+let written = '';
 
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 

@@ -1,27 +1,39 @@
 import type { Socket } from 'node:net';
 import type { Language } from '@switchboard/protocol';
 import { closeCodes } from '@switchboard/protocol';
-import type { WebSocket } from 'ws';
 import type { Caller } from '../domain/chat.ts';
 import type { TokenBucket } from '../token-bucket.ts';
-import type { CorkedWrites } from './corked-writes.ts';
 import type { Follower } from './follower.ts';
+import type { TurnEnd } from './turn-end.ts';
+import { type Peer, WebSocketEnd } from './web-socket.ts';
 
 /** Bytes that may wait for a reader. One who lets more pile up is cut off and catches up later. */
 const OUTBOX_BYTES = 1024 * 1024;
-/** How long a peer may take to answer our close before the socket is destroyed. */
-const CLOSE_GRACE_MS = 1_000;
 const DRAIN_CHECK_MS = 20;
 /** Sent messages that may wait for their commit; above it the connection is not read. */
 const UNSETTLED = 256;
 
+/** What a connection needs of the gateway that let it in. */
+export interface Owner {
+  /** Reads one frame. @returns a promise when the next frame must wait for it; it never rejects */
+  receive(connection: Connection, payload: Buffer, binary: boolean): Promise<void> | undefined;
+  /** The connection showed that somebody is there. */
+  heard(connection: Connection): void;
+  gone(connection: Connection, code: number): void;
+}
+
+interface HeldFrame {
+  readonly payload: Buffer;
+  readonly binary: boolean;
+}
+
 /**
  * One socket, from its upgrade to its end.
  *
- *   opening (frames wait in a list) ── attach ──▶ open ── close ──▶ closing ── gone
- *                                                  └─ peer or network ends it ──▶ gone
+ *   opening (frames wait in a list) ── open ──▶ open ── close ──▶ closing ── gone
+ *                                                └─ peer or network ends it ──▶ gone
  */
-export class Connection {
+export class Connection implements Peer {
   readonly caller: Caller;
   readonly language: Language;
   /** When the token ends; milliseconds UTC, null for never. A new token moves it. */
@@ -39,10 +51,12 @@ export class Connection {
   askedAt = 0;
   /** Frames refused as too many in a row: what tells a flood from a burst. */
   refused = 0;
-  readonly #writes: CorkedWrites;
-  #waiting: string[] = [];
-  #ws: WebSocket | null = null;
-  #socket: Socket | null = null;
+  readonly #owner: Owner;
+  #socket: WebSocketEnd | null = null;
+  /** What was to be sent before it was open. */
+  #early: string[] | null = null;
+  /** Frames that came while an earlier one still had to look something up; null when none does. */
+  #held: HeldFrame[] | null = null;
   #closing = false;
   #unsettled = 0;
   #pauses = 0;
@@ -53,38 +67,38 @@ export class Connection {
     expiresAt: number | null;
     bucket: TokenBucket | null;
     now: number;
-    writes: CorkedWrites;
+    owner: Owner;
   }) {
     this.caller = parts.caller;
     this.language = parts.language;
     this.expiresAt = parts.expiresAt;
     this.bucket = parts.bucket;
     this.heardAt = parts.now;
-    this.#writes = parts.writes;
+    this.#owner = parts.owner;
   }
 
   get id(): string {
     return this.caller.connection as string;
   }
 
-  attach(ws: WebSocket, socket: Socket): void {
-    this.#ws = ws;
-    this.#socket = socket;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const text of waiting) this.send(text);
+  /** Answers the handshake, and begins to read and to write. */
+  open(line: Socket, turnEnd: TurnEnd, answer: string, head: Buffer): void {
+    this.#socket = new WebSocketEnd(line, this, turnEnd);
+    this.#socket.open(answer, head);
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const text of early) this.send(text);
   }
 
   /** Puts a frame in the outbox. Never waits: a full outbox ends the connection. */
   send(text: string): void {
     if (this.#closing) return;
-    if (!this.#ws || !this.#socket) {
-      this.#waiting.push(text);
+    if (!this.#socket) {
+      (this.#early ??= []).push(text);
       return;
     }
-    this.#writes.cork(this.#socket);
-    this.#ws.send(text);
-    if (this.#ws.bufferedAmount > OUTBOX_BYTES) this.close(closeCodes.slow);
+    this.#socket.send(text);
+    if (this.#socket.bufferedBytes > OUTBOX_BYTES) this.close(closeCodes.slow);
   }
 
   /** Sends a frame that tells an event of a session, in its turn if the session is being caught up with. */
@@ -94,29 +108,45 @@ export class Connection {
 
   /** Resolves when the reader has taken most of what it was sent, or is gone. */
   async drained(): Promise<void> {
-    while (!this.#closing && (this.#ws?.bufferedAmount ?? 0) > OUTBOX_BYTES / 4) {
+    while (!this.#closing && (this.#socket?.bufferedBytes ?? 0) > OUTBOX_BYTES / 4) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
     }
   }
 
   ping(now: number): void {
     this.askedAt = now;
-    this.#ws?.ping();
+    this.#socket?.ping();
   }
 
   close({ code, reason }: { code: number; reason: string }): void {
     if (this.#closing) return;
     this.#closing = true;
-    const ws = this.#ws;
-    if (!ws) return;
-    ws.close(code, reason);
-    setTimeout(() => ws.terminate(), CLOSE_GRACE_MS).unref();
+    this.#socket?.close(code, reason);
   }
 
   /** Ends it without a word: nobody is there to hear one. */
   terminate(): void {
     this.#closing = true;
-    this.#ws?.terminate();
+    this.#socket?.terminate();
+  }
+
+  /** Frames run in order: one that comes while another still has to look something up waits for it. */
+  received(payload: Buffer, binary: boolean): void {
+    if (this.#held) {
+      if (this.#held.push({ payload: Buffer.from(payload), binary }) === 1) this.pause();
+      return;
+    }
+    const wait = this.#owner.receive(this, payload, binary);
+    if (wait) void this.#continue(wait);
+  }
+
+  ponged(): void {
+    this.#owner.heard(this);
+  }
+
+  closed(code: number): void {
+    this.#closing = true;
+    this.#owner.gone(this, code);
   }
 
   get closing(): boolean {
@@ -138,10 +168,23 @@ export class Connection {
 
   /** Stops reading until as many `resume`s came as `pause`s. */
   pause(): void {
-    if (this.#pauses++ === 0) this.#ws?.pause();
+    if (this.#pauses++ === 0) this.#socket?.pause();
   }
 
   resume(): void {
-    if (--this.#pauses === 0) this.#ws?.resume();
+    if (--this.#pauses === 0) this.#socket?.resume();
+  }
+
+  async #continue(wait: Promise<void>): Promise<void> {
+    const held: HeldFrame[] = [];
+    this.#held = held;
+    await wait;
+    while (held.length > 0) {
+      // More may come while one of these waits: an array's iterator sees them too.
+      for (const { payload, binary } of held) await this.#owner.receive(this, payload, binary);
+      held.length = 0;
+      this.resume();
+    }
+    this.#held = null;
   }
 }

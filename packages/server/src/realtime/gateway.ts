@@ -12,7 +12,6 @@ import {
   limits,
   preferredLanguage,
 } from '@switchboard/protocol';
-import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import type { AddressOf } from '../address.ts';
 import { type Authenticate, type Authenticated, findToken } from '../auth.ts';
 import type { Chat } from '../domain/chat.ts';
@@ -23,13 +22,14 @@ import type { Actor } from '../domain/session.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { TokenBucket } from '../token-bucket.ts';
-import { Connection } from './connection.ts';
-import { CorkedWrites } from './corked-writes.ts';
+import { Connection, type Owner } from './connection.ts';
 import { dispatch, type DispatchParts, refuse } from './dispatch.ts';
 import type { FrameWriter, Marks } from './frames.ts';
+import { acceptance, checkHandshake } from './handshake.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { Hub } from './hub.ts';
 import { isAllowedOrigin } from '../origin.ts';
+import { TurnEnd } from './turn-end.ts';
 
 export interface GatewayParts {
   readonly chat: Chat;
@@ -54,28 +54,16 @@ const PATHS = new Set(['/chat', '/api/chat']);
 const FLOOD = 200;
 /** Over how long the clients of a node that ends are told to come back. */
 const SPREAD_MS = 10_000;
-/** Read this much of a frame that is too large, so that its sender can be told; beyond it `ws` cuts the line. */
-const FRAME_BYTES_READ = limits.frameBytes * 2;
-
 /** Lets WebSocket connections in, reads their frames, and lets them go. */
-export class Gateway {
+export class Gateway implements Owner {
   readonly #parts: GatewayParts;
-  readonly #server: WebSocketServer;
-  readonly #writes = new CorkedWrites();
+  readonly #turnEnd = new TurnEnd();
   readonly #dispatch: DispatchParts;
   readonly #heartbeat: Heartbeat;
   #draining = false;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
-    this.#server = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      maxPayload: FRAME_BYTES_READ,
-      perMessageDeflate: false,
-      // Of the pair `bearer, <token>` only the first may be named in the answer.
-      handleProtocols: (offered) => (offered.has('bearer') ? 'bearer' : false),
-    });
     this.#dispatch = { ...parts, onError: (error, connection) => this.#noteError(error, connection) };
     this.#heartbeat = new Heartbeat({ ...parts, connections: parts.hub.connections });
   }
@@ -148,6 +136,7 @@ export class Gateway {
     const account = await authenticate(token);
     asked.id = account.identity.id;
     const actor = chosenSide(query, account);
+    checkHandshake(request);
     const connection = new Connection({
       caller: {
         actor,
@@ -159,7 +148,7 @@ export class Gateway {
       expiresAt: account.expiresAt,
       bucket: rateLimit && new TokenBucket(rateLimit.perSecond, rateLimit.burst, clock),
       now: clock.now(),
-      writes: this.#writes,
+      owner: this,
     });
     // It hears from now on, before the store knows that it is here: what is assigned to it next must find it.
     hub.join(connection);
@@ -170,42 +159,27 @@ export class Gateway {
       throw error;
     }
     if (socket.destroyed) {
-      this.#gone(connection);
+      this.#leave(connection);
       return;
     }
-    let opened = false;
-    this.#server.handleUpgrade(request, socket, head, (ws) => {
-      opened = true;
-      this.#open(connection, ws, socket);
-    });
-    // handleUpgrade answers a malformed handshake by itself, synchronously, and never calls back.
-    if (!opened) this.#gone(connection);
-  }
-
-  #open(connection: Connection, ws: WebSocket, socket: Socket): void {
-    const { metrics } = this.#parts;
-    const { type } = connection.caller.actor;
-    metrics.connections.inc({ type });
-    const inbox = new Inbox((data, isBinary) => this.#receive(connection, data, isBinary), connection);
-    ws.on('message', (data, isBinary) => inbox.push(data, isBinary));
-    ws.on('pong', () => {
-      connection.askedAt = 0;
-      connection.heardAt = this.#parts.clock.now();
-    });
-    // ws closes by itself after a protocol error; the event only must be heard.
-    ws.on('error', (error) =>
-      this.#parts.log.debug({ connection: connection.id, code: (error as NodeJS.ErrnoException).code }, 'socket error'),
-    );
-    ws.on('close', (code) => {
-      metrics.connections.dec({ type });
-      metrics.closes.inc({ code: String(code) });
-      this.#gone(connection);
-    });
-    connection.attach(ws, socket);
+    this.#parts.metrics.connections.inc({ type: actor.type });
+    connection.open(socket, this.#turnEnd, acceptance(request), head);
     if (this.#draining) connection.close(closeCodes.restart);
   }
 
-  #gone(connection: Connection): void {
+  gone(connection: Connection, code: number): void {
+    const { metrics } = this.#parts;
+    metrics.connections.dec({ type: connection.caller.actor.type });
+    metrics.closes.inc({ code: String(code) });
+    this.#leave(connection);
+  }
+
+  heard(connection: Connection): void {
+    connection.heardAt = this.#parts.clock.now();
+    connection.askedAt = 0;
+  }
+
+  #leave(connection: Connection): void {
     this.#parts.hub.leave(connection);
     this.#parts.presence.disconnect(connection.caller.actor).catch((error: unknown) => {
       // The next renewal tells the store again, and a lease that nobody renews ends by itself.
@@ -214,15 +188,13 @@ export class Gateway {
   }
 
   /** Bytes → a typed frame → its method, or an `error`. */
-  #receive(connection: Connection, data: RawData, isBinary: boolean): Promise<void> | undefined {
-    const { clock, metrics } = this.#parts;
-    connection.heardAt = clock.now();
-    connection.askedAt = 0;
+  receive(connection: Connection, payload: Buffer, binary: boolean): Promise<void> | undefined {
+    const { metrics } = this.#parts;
+    this.heard(connection);
     if (connection.closing) return undefined;
     const marks: Marks & Record<string, unknown> = {};
     try {
-      const size = (data as Buffer).length;
-      if (size > limits.frameBytes) {
+      if (payload.length > limits.frameBytes) {
         refuse(
           this.#dispatch,
           connection,
@@ -233,8 +205,8 @@ export class Gateway {
         return undefined;
       }
       const waitMs = this.#waitMs(connection);
-      if (isBinary) throw invalid('frame', 'must be a text frame, not a binary one', '必须是文本帧，不能是二进制帧');
-      const frame = decodeFrame((data as Buffer).toString('utf8'), marks);
+      if (binary) throw invalid('frame', 'must be a text frame, not a binary one', '必须是文本帧，不能是二进制帧');
+      const frame = decodeFrame(payload.toString('utf8'), marks);
       // Only now: the answer names the frame that it refuses.
       if (waitMs > 0) throw new ChatError('RATE_LIMITED', { retryAfterMs: waitMs });
       metrics.framesReceived.inc({ type: frame.type });
@@ -270,39 +242,6 @@ export class Gateway {
   }
 }
 
-/** A connection's frames, one after the other: the next waits while one still has to look something up. */
-class Inbox {
-  readonly #read: (data: RawData, isBinary: boolean) => Promise<void> | undefined;
-  readonly #connection: Connection;
-  readonly #queue: [RawData, boolean][] = [];
-  #busy = false;
-
-  constructor(read: (data: RawData, isBinary: boolean) => Promise<void> | undefined, connection: Connection) {
-    this.#read = read;
-    this.#connection = connection;
-  }
-
-  push(data: RawData, isBinary: boolean): void {
-    if (this.#busy) {
-      if (this.#queue.push([data, isBinary]) === 1) this.#connection.pause();
-      return;
-    }
-    const wait = this.#read(data, isBinary);
-    if (wait) void this.#continue(wait);
-  }
-
-  async #continue(wait: Promise<void>): Promise<void> {
-    this.#busy = true;
-    await wait;
-    while (this.#queue.length > 0) {
-      for (const next of this.#queue) await this.#read(...next);
-      this.#queue.length = 0;
-      this.#connection.resume();
-    }
-    this.#busy = false;
-  }
-}
-
 /** The connection's `type` decides the side, never the account's id; a token must carry the right to it. */
 function chosenSide(query: URLSearchParams, account: Authenticated): Actor {
   const types = query.getAll('type');
@@ -323,6 +262,8 @@ function refuseUpgrade(socket: Duplex, body: ReturnType<typeof errorBody>): void
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(text)}`,
     'Cache-Control: no-store',
+    // What a client of another version has to be told (RFC 6455 section 4.4).
+    ...(body.details?.field === 'Sec-WebSocket-Version' ? ['Sec-WebSocket-Version: 13'] : []),
     ...(body.retryAfterMs === undefined ? [] : [`Retry-After: ${Math.ceil(body.retryAfterMs / 1000)}`]),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`);

@@ -12,8 +12,12 @@ import {
   chatMessage,
   eventColumns,
   eventRow,
+  grownSessionColumns,
+  grownSessionRow,
+  growingSessionColumns,
   messageColumns,
   messageRow,
+  onlyGrew,
   operationColumns,
   operationRow,
   sessionColumns,
@@ -290,15 +294,22 @@ class Batch {
 
   write(): void {
     const { dialect } = this.#parts;
-    const rows = { opened: [] as Value[][], changed: [] as Value[][] };
+    const opened: Value[][] = [];
+    const grown: Value[][] = [];
+    const changed: Value[][] = [];
     for (const id of this.#touched) {
-      const row = sessionRow(this.#sessions.get(id) as SessionState);
-      (this.#stored.has(id) ? rows.changed : rows.opened).push(row);
+      const session = this.#sessions.get(id) as SessionState;
+      const before = this.#stored.get(id);
+      if (!before) opened.push(sessionRow(session));
+      else if (onlyGrew(before, session)) grown.push(grownSessionRow(session));
+      else changed.push(sessionRow(session));
     }
+    const overwrite = (columns: readonly string[]): string =>
+      `${dialect.overwrite('session_id', columns)}, updated_at=${dialect.now()}`;
     // An opened session is a plain INSERT: had another node opened it meanwhile, overwriting would be theft.
-    this.#tx.insert('chat_sessions', sessionColumns, rows.opened);
-    const change = `${dialect.overwrite('session_id', changingSessionColumns)}, updated_at=${dialect.now()}`;
-    this.#tx.insert('chat_sessions', sessionColumns, rows.changed, change);
+    this.#tx.insert('chat_sessions', sessionColumns, opened);
+    this.#tx.insert('chat_sessions', grownSessionColumns, grown, overwrite(growingSessionColumns));
+    this.#tx.insert('chat_sessions', sessionColumns, changed, overwrite(changingSessionColumns));
     const messages: Value[][] = [];
     const events: Value[][] = [];
     for (const { sessionId, event } of this.#newEvents()) {

@@ -61,8 +61,15 @@ export interface Dialect {
 
 /** Time columns hold `YYYY-MM-DD HH:MM:SS.mmm`, UTC: readable, sortable, the same in every store. */
 export function toTime(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 23).replace('T', ' ');
+  // Many messages share a millisecond, and writing a time out costs more than remembering the last.
+  if (ms !== writtenMs) {
+    written = new Date(ms).toISOString().slice(0, 23).replace('T', ' ');
+    writtenMs = ms;
+  }
+  return written;
 }
+let writtenMs = Number.NaN;
+let written = '';
 
 export function fromTime(text: Value | undefined): number | null {
   return typeof text === 'string' ? Date.parse(`${text.replace(' ', 'T')}Z`) : null;

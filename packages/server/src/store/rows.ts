@@ -31,6 +31,46 @@ export const sessionColumns = [
 const FIXED = new Set<string>(['session_id', 'user_id', 'created_at']);
 export const changingSessionColumns: readonly string[] = sessionColumns.filter((c) => !FIXED.has(c));
 
+/** What most messages change of their session. A few columns are much cheaper than all, for us and for the database. */
+export const grownSessionColumns = [
+  'session_id',
+  'user_id',
+  'last_message_time',
+  'message_count',
+  'last_message_id',
+  'last_seq',
+] as const;
+export const growingSessionColumns: readonly string[] = grownSessionColumns.filter((c) => !FIXED.has(c));
+
+/** Whether nothing changed of a session but what `grownSessionColumns` hold. */
+export function onlyGrew(before: SessionState, after: SessionState): boolean {
+  return (
+    before.status === after.status &&
+    before.adminId === after.adminId &&
+    before.lastAdminId === after.lastAdminId &&
+    before.nickname === after.nickname &&
+    before.avatar === after.avatar &&
+    before.waitingSince === after.waitingSince &&
+    before.closedAt === after.closedAt &&
+    before.firstUserMessageAt === after.firstUserMessageAt &&
+    before.firstReplyAt === after.firstReplyAt &&
+    before.ratedAt === after.ratedAt &&
+    before.ratingScore === after.ratingScore &&
+    before.ratingComment === after.ratingComment
+  );
+}
+
+export function grownSessionRow(session: SessionState): Value[] {
+  return [
+    session.sessionId,
+    session.userId,
+    timeOrNull(session.lastMessageTime),
+    session.messageCount,
+    session.lastMessageId,
+    session.lastSeq,
+  ];
+}
+
 export function sessionRow(session: SessionState): Value[] {
   return [
     session.sessionId,
