@@ -96,7 +96,7 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
   const plainBus = await openBus(config.redisUrl, { nodeId, log, clock });
   const bus = overheard(plainBus, (hint) => {
     for (const event of hint.events) {
-      if (event.kind === 'message') metrics.messagesStored.inc({ sender: event.message.senderType });
+      if (event.kind === 'message') metrics.messagesStored.add(event.message.senderType);
     }
     events.tell(hint);
   });

@@ -1,12 +1,27 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
+/** Counts by one label. What happens with every message is only added up here, and handed to Prometheus when it asks. */
+export class Tally {
+  readonly #counts = new Map<string, number>();
+
+  add(label: string): void {
+    this.#counts.set(label, (this.#counts.get(label) ?? 0) + 1);
+  }
+
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+}
+
 /** What one instance counts. Labels take few values by construction: never an id, an address or a text of a client. */
 export interface Metrics {
   /** Of this instance alone: two in one process do not mix. */
   readonly registry: Registry;
   readonly connections: Gauge<'type'>;
-  readonly framesReceived: Counter<'type'>;
-  readonly messagesStored: Counter<'sender'>;
+  /** By type of the frame. */
+  readonly framesReceived: Tally;
+  /** By the side that sent them. */
+  readonly messagesStored: Tally;
   /** Seconds from the start of a group commit to its end. */
   readonly commitSeconds: Histogram;
   /** Commands in one group commit. */
@@ -31,17 +46,13 @@ export function createMetrics(): Metrics {
       labelNames: ['type'],
       registers,
     }),
-    framesReceived: new Counter({
+    framesReceived: tally(registry, 'type', {
       name: 'switchboard_frames_received_total',
       help: 'Frames from clients, by type',
-      labelNames: ['type'],
-      registers,
     }),
-    messagesStored: new Counter({
+    messagesStored: tally(registry, 'sender', {
       name: 'switchboard_messages_stored_total',
       help: 'Messages that became durable, by the side that sent them',
-      labelNames: ['sender'],
-      registers,
     }),
     commitSeconds: new Histogram({
       name: 'switchboard_commit_seconds',
@@ -80,4 +91,19 @@ export function createMetrics(): Metrics {
       registers,
     }),
   };
+}
+
+function tally(registry: Registry, label: string, about: { name: string; help: string }): Tally {
+  const counted = new Tally();
+  const counter = new Counter<string>({
+    ...about,
+    labelNames: [label],
+    registers: [],
+    collect() {
+      this.reset();
+      for (const [value, count] of counted.counts) this.inc({ [label]: value }, count);
+    },
+  });
+  registry.registerMetric(counter);
+  return counted;
 }

@@ -209,10 +209,10 @@ export class Gateway implements Owner {
       const frame = decodeFrame(payload.toString('utf8'), marks);
       // Only now: the answer names the frame that it refuses.
       if (waitMs > 0) throw new ChatError('RATE_LIMITED', { retryAfterMs: waitMs });
-      metrics.framesReceived.inc({ type: frame.type });
+      metrics.framesReceived.add(frame.type);
       return dispatch(this.#dispatch, connection, frame);
     } catch (error) {
-      metrics.framesReceived.inc({ type: 'refused' });
+      metrics.framesReceived.add('refused');
       refuse(this.#dispatch, connection, error, marks);
       return undefined;
     }
