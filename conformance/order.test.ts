@@ -130,6 +130,20 @@ test('R5.8 without an id a repeat is a new message', async () => {
   expect(messages.map((m) => m.content)).toEqual(['again', 'again', 'again', 'again']);
 });
 
+test('R5.6 R4.8 a repeat that names no session is found though its session was closed meanwhile', async () => {
+  const user = await house.user(newId());
+  const admin = house.adminRest(newId());
+  const first = await user.say('anybody?', { clientMessageId: 'c-1' });
+  await admin.change(first.sessionId, 'close');
+  const again = await user.say('anybody?', { clientMessageId: 'c-1' });
+  expect(again).toMatchObject({ sessionId: first.sessionId, messageId: first.messageId, seq: 1, duplicate: true });
+  expect((await admin.session(first.sessionId)).status).toBe('closed');
+  // Ids are a session's own: another message under the same one opens the next session.
+  const next = await user.say('still there?', { clientMessageId: 'c-1' });
+  expect(next).toMatchObject({ seq: 1 });
+  expect(next.sessionId).not.toBe(first.sessionId);
+});
+
 test('R5.4 R5.6 what was acknowledged is there after a kill, and a repeat is still one', async () => {
   const { house: here, server } = await bootHere();
   const userId = newId();

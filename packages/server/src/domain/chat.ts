@@ -10,8 +10,20 @@ import type {
 import { ChatError, checkMessageTexts, checkText, conflict, invalid } from '@switchboard/protocol';
 import type { Command, Operation, Outcome } from './command.ts';
 import { requireOwner } from './decide.ts';
-import type { Appended, Bus, Clock, MessageRange, Presence, SessionSummary, Store } from './ports.ts';
-import type { Actor, Identity } from './session.ts';
+import { Collector } from './collector.ts';
+import type {
+  Appended,
+  Bus,
+  Clock,
+  MessageRange,
+  OpenSession,
+  Presence,
+  RepeatKey,
+  SessionSummary,
+  Store,
+} from './ports.ts';
+import { samePayload } from './same-payload.ts';
+import type { Actor, ChatMessage, Identity } from './session.ts';
 import { SYSTEM } from './session.ts';
 import { type TodayStats, todayStats } from './statistics.ts';
 import { iso, messageView, pagination, sessionView } from './views.ts';
@@ -46,15 +58,23 @@ export interface ChatParts {
   readonly capacityChanged: () => void;
 }
 
+/** Questions put to the store at once. */
+const TOGETHER = 200;
+
 /**
  * Everything that can be done with the chat, with every rule and every permission. WebSocket, REST and a program that
  * embeds Switchboard are thin callers of it. Methods throw ChatError; what else they throw is a fault of the server.
  */
 export class Chat {
   readonly #parts: ChatParts;
+  readonly #openSessions: Collector<number, OpenSession>;
+  readonly #repeats: Collector<RepeatKey, ChatMessage | null>;
 
   constructor(parts: ChatParts) {
     this.#parts = parts;
+    const { store } = parts;
+    this.#openSessions = new Collector(TOGETHER, (userIds) => store.openSessions(userIds));
+    this.#repeats = new Collector(TOGETHER, (keys) => store.repeatedMessages(keys));
   }
 
   /**
@@ -71,7 +91,7 @@ export class Chat {
       settle({ error: invalid('sessionId', 'is required on an admin connection', '管理员发送消息时不能缺少') });
       return undefined;
     }
-    return this.#sessionFor(caller.actor.id).then(
+    return this.#sessionFor(caller.actor.id, input).then(
       (sessionId) => this.#append(caller, input, sessionId, settle),
       (error: unknown) => settle({ error }),
     );
@@ -228,10 +248,21 @@ export class Chat {
     });
   }
 
-  async #sessionFor(userId: number): Promise<string> {
+  /**
+   * Where a message goes that names no session: where it is stored already, if this is a repeat; else to the user's open
+   * session, or to a new one. (Another message under the same id belongs to another session: ids are a session's own.)
+   * The order of the questions matters: whatever was committed before an answer is in the next
+   * one, so that a message of which the first copy is still on its way finds either that copy or its session.
+   */
+  async #sessionFor(userId: number, input: SendInput): Promise<string> {
+    const { clientMessageId } = input;
     const { store, newId } = this.#parts;
-    const open = await store.openSessionOf(userId);
-    return open ? open.session.sessionId : store.reserveSession(userId, newId('session'));
+    const open = await this.#openSessions.ask(userId);
+    const sessionId = open.sessionId ?? (await store.reserveSession(userId, newId('session')));
+    const known = open.sessionId !== null && !open.others;
+    if (clientMessageId === null || known) return sessionId;
+    const first = await this.#repeats.ask({ userId, clientMessageId });
+    return first && samePayload(first, input) ? first.sessionId : sessionId;
   }
 
   async #change(caller: Caller, action: string, command: Command): Promise<Session> {

@@ -56,6 +56,18 @@ export interface DayFigures {
   readonly messages: number;
 }
 
+/** A user's newest session that is not closed, and whether there are others, open or not. */
+export interface OpenSession {
+  readonly sessionId: string | null;
+  readonly others: boolean;
+}
+
+/** What tells a repeat of a user's message when its session is not named. */
+export interface RepeatKey {
+  readonly userId: number;
+  readonly clientMessageId: string;
+}
+
 export interface Store {
   /**
    * Appends to a session's log. Joins the commit that is next to go; `settle` is called once, after COMMIT or
@@ -85,6 +97,10 @@ export interface Store {
   /** Moves readers' positions on, and their messages' status with them. */
   storeReceipts(receipts: readonly Receipt[]): Promise<readonly ReceiptResult[]>;
 
+  /** Where each user's messages go that name no session; answers in the order of the questions. */
+  openSessions(userIds: readonly number[]): Promise<readonly OpenSession[]>;
+  /** The message that is stored under each of these keys, in whatever session, or null. */
+  repeatedMessages(keys: readonly RepeatKey[]): Promise<readonly (ChatMessage | null)[]>;
   /** The user's newest session that is not closed. */
   openSessionOf(userId: number): Promise<SessionSummary | null>;
   /**

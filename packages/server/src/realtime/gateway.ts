@@ -75,7 +75,8 @@ export class Gateway implements Owner {
 
   /** Answers an upgrade request: a connection, or an HTTP error. Never rejects. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    // The peer may go at any moment, and an error without a listener would end the process.
+    // The peer may go at any moment, even while a refusal is on its way to it, and an error that nobody listens for would
+    // end the process: the listener stays.
     socket.on('error', ignore);
     const language = preferredLanguage(request.headers['accept-language']);
     const asked: { admin: boolean; id: number | null } = { admin: false, id: null };
@@ -88,8 +89,6 @@ export class Gateway implements Owner {
       this.#parts.metrics.errors.inc({ code: body.code });
       if (asked.admin && body.code !== 'UNAVAILABLE')
         await this.#recordRefusal(asked.id, body.code, this.#parts.addressOf(request));
-    } finally {
-      socket.off('error', ignore);
     }
   }
 

@@ -3,6 +3,7 @@ import { type Candidate, pickAdmin } from '../domain/assignment.ts';
 import { idempotencyConflict } from '../domain/chat.ts';
 import type { Command, MessageCommand, Operation, Outcome } from '../domain/command.ts';
 import { assignTo, decide, type Decision, seeksAdmin } from '../domain/decide.ts';
+import { samePayload } from '../domain/same-payload.ts';
 import type { Appended } from '../domain/ports.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
 import { type Dialect, marks, type Transaction, type Value } from './dialect.ts';
@@ -373,21 +374,4 @@ function repeatKey(m: ChatMessage): string {
 
 function commandKey(c: MessageCommand): string {
   return `${c.sessionId} ${c.by.type} ${c.by.id} ${c.clientMessageId}`;
-}
-
-function samePayload(first: ChatMessage, repeat: MessageCommand): boolean {
-  return (
-    first.content === repeat.content &&
-    first.messageType === repeat.messageType &&
-    canonical(first.attachments) === canonical(repeat.attachments)
-  );
-}
-
-/** JSON with sorted keys: MySQL's JSON columns do not keep the order of keys. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    part !== null && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }

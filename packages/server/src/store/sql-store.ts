@@ -6,7 +6,9 @@ import type {
   DayFigures,
   LogPlace,
   MessageRange,
+  OpenSession,
   Page,
+  RepeatKey,
   Roster,
   SessionSummary,
   Store,
@@ -23,6 +25,7 @@ import { SqlRoster } from './roster.ts';
 import { toldWhenAway } from './told-when-away.ts';
 import { chatMessage, messageColumns, operationColumns, operationRow, sessionColumns, sessionState } from './rows.ts';
 import type { Tables } from './tables.ts';
+import { openSessions, repeatedMessages } from './user-sessions.ts';
 
 /** The store over any dialect. Reads are typed queries; writes of the log go through the Appender. */
 export class SqlStore implements Store {
@@ -148,6 +151,14 @@ export class SqlStore implements Store {
 
   async storeReceipts(receipts: readonly Receipt[]): Promise<readonly ReceiptResult[]> {
     return this.#read(() => patiently(this.#dialect, () => storeReceipts(this.#dialect, receipts)));
+  }
+
+  openSessions(userIds: readonly number[]): Promise<readonly OpenSession[]> {
+    return this.#read(() => openSessions(this.#dialect, userIds));
+  }
+
+  repeatedMessages(keys: readonly RepeatKey[]): Promise<readonly (ChatMessage | null)[]> {
+    return this.#read(() => repeatedMessages(this.#dialect, keys));
   }
 
   async openSessionOf(userId: number): Promise<SessionSummary | null> {
