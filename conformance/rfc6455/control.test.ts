@@ -61,7 +61,7 @@ describe('5.5.2 pings', () => {
     const requestId = newRequest();
     await peer.write(Buffer.concat([frame(TEXT, message(requestId)), frame(PING, 'now')]));
     const both = [await peer.next(), await peer.next()];
-    expect(both.map(({ opcode }) => opcode).toSorted()).toEqual([TEXT, PONG]);
+    expect(new Set(both.map(({ opcode }) => opcode))).toEqual(new Set([TEXT, PONG]));
   });
 
   test('5.5.1 a ping behind a close is not answered', async () => {

@@ -148,7 +148,7 @@ export class RawPeer {
       if (this.#upgraded) this.heard.push(...this.#reader.read(bytes));
       else {
         this.#http = Buffer.concat([this.#http, bytes]);
-        if (/^HTTP\/1\.1 101 /.test(this.#http.toString('latin1', 0, 13)) && this.#http.includes('\r\n\r\n'))
+        if (this.#http.toString('latin1', 0, 13).startsWith('HTTP/1.1 101 ') && this.#http.includes('\r\n\r\n'))
           void this.answer();
       }
     } catch (error) {
