@@ -1,8 +1,8 @@
 /** RFC 6455, sections 5.5.1 and 7: how connections end. */
 import { describe, expect, test } from 'vitest';
 import { eventually, newId } from '../house.ts';
-import { handshake } from './raw-peer.ts';
-import { message, newRequest, NOT_UTF8, PROTOCOL_ERROR, request, TOO_LARGE, useStand } from './stand.ts';
+import { handshake, request } from './raw-peer.ts';
+import { message, newRequest, NOT_UTF8, PROTOCOL_ERROR, TOO_LARGE, useStand } from './stand.ts';
 import { CLOSE, closing, frame, PING, TEXT } from './wire.ts';
 
 const stand = useStand();

@@ -1,8 +1,8 @@
 /** RFC 6455, sections 5.1, 5.2 and 5.6: masks, reserved bits, opcodes, lengths, and frames across segments. */
 import { describe, expect, test } from 'vitest';
 import { newId } from '../house.ts';
-import { handshake } from './raw-peer.ts';
-import { message, newRequest, PROTOCOL_ERROR, request, TOO_LARGE, useStand } from './stand.ts';
+import { handshake, request } from './raw-peer.ts';
+import { message, newRequest, PROTOCOL_ERROR, TOO_LARGE, useStand } from './stand.ts';
 import { BINARY, CLOSE, CONTINUATION, frame, type FrameOptions, PING, PONG, TEXT } from './wire.ts';
 
 const stand = useStand();

@@ -1,8 +1,9 @@
 /** RFC 6455, section 4: the opening handshake. */
+import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { newId } from '../house.ts';
-import { ACCEPT, acceptFor, type Answer, handshake, type Header, KEY, type RawPeer } from './raw-peer.ts';
-import { message, newRequest, request, useStand } from './stand.ts';
+import { ACCEPT, acceptFor, type Answer, handshake, type Header, KEY, type RawPeer, request } from './raw-peer.ts';
+import { message, newRequest, useStand } from './stand.ts';
 import { frame, TEXT } from './wire.ts';
 
 const stand = useStand();
@@ -196,6 +197,23 @@ describe('4.2.1 what a server must not let in', () => {
       const peer = stand.dial();
       await peer.write(request('GET', stand.target(), handshake(stand.host())));
       peer.socket.resetAndDestroy();
+    }
+  });
+
+  test.each([
+    ['refused', '/chat?token=x'],
+    ['refused for its type', '/chat?token=x&type=none'],
+    ['told that nothing is here', '/elsewhere'],
+  ])('4.1 a client that goes before it is %s costs nothing', async (_what, path) => {
+    const bytes = request('GET', path, handshake(stand.host()));
+    for (let round = 0; round < 10; round++) {
+      const peers = Array.from({ length: 30 }, () => stand.dial());
+      await Promise.all(
+        peers.map(async (peer) => {
+          await once(peer.socket, 'connect');
+          peer.socket.write(bytes, () => peer.socket.resetAndDestroy());
+        }),
+      );
     }
   });
 

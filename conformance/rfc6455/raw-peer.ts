@@ -24,6 +24,12 @@ export function handshake(host: string): Header[] {
   ];
 }
 
+/** A request's head. */
+export function request(method: string, path: string, headers: readonly Header[], version = '1.1'): Buffer {
+  const lines = [`${method} ${path} HTTP/${version}`, ...headers.map(([name, value]) => `${name}: ${value}`)];
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+}
+
 export interface Answer {
   readonly status: number;
   readonly version: string;

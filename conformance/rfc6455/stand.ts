@@ -5,7 +5,7 @@ import type { Switchboard } from '../../testing/switchboard.ts';
 import { boot } from '../boot.ts';
 import { House, newId } from '../house.ts';
 import { Peer } from '../peer.ts';
-import { handshake, RawPeer } from './raw-peer.ts';
+import { handshake, RawPeer, request } from './raw-peer.ts';
 import { frame, TEXT } from './wire.ts';
 
 /** Protocol error; data of the wrong kind; too much. */
@@ -91,15 +91,4 @@ export function useStand(): Stand {
     await peer.finish();
   };
   return { target, host, dial, open, house, taken, fails };
-}
-
-/** A request's head. */
-export function request(
-  method: string,
-  path: string,
-  headers: readonly (readonly [string, string])[],
-  version = '1.1',
-): Buffer {
-  const lines = [`${method} ${path} HTTP/${version}`, ...headers.map(([name, value]) => `${name}: ${value}`)];
-  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }

@@ -33,8 +33,9 @@ export function frame(opcode: number, payload: Buffer | string = '', options: Fr
   const short = bits === 7 ? Number(length) : bits === 16 ? 126 : 127;
   const head = Buffer.from([(fin ? 0x80 : 0) | (rsv << 4) | opcode, (mask ? 0x80 : 0) | short]);
   if (!mask) return Buffer.concat([head, extended, bytes]);
-  const masked = Buffer.from(bytes.map((byte, i) => byte ^ (mask[i % 4] as number)));
-  return Buffer.concat([head, extended, Buffer.from(mask), masked]);
+  if (mask.some((byte) => byte !== 0))
+    for (let i = 0; i < bytes.length; i++) bytes[i] = (bytes[i] as number) ^ (mask[i % 4] as number);
+  return Buffer.concat([head, extended, Buffer.from(mask), bytes]);
 }
 
 /** The payload of a close frame. */
