@@ -1,0 +1,31 @@
+/** `npm run fuzz -- frames|rest|tcp [--count 100000] [--seed 1]`: sends what nobody should send, and prints a report. */
+import { parseArgs } from 'node:util';
+import { fuzzers } from './fuzzers.ts';
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    count: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  },
+});
+const name = positionals[0] ?? '';
+const run = fuzzers[name];
+const [count, seed] = [Number(values.count), Number(values.seed)];
+if (!run || !Number.isInteger(count) || !Number.isInteger(seed)) {
+  process.stderr.write(`usage: npm run fuzz -- ${Object.keys(fuzzers).join('|')} [--count N] [--seed N]\n`);
+  process.exit(2);
+}
+process.stdout.write(`${count.toLocaleString('en')} ${name}, seed ${seed}\n`);
+const { wrong, memory, heap, neighbour, seconds } = await run(count, seed);
+const rows: [string, string | number][] = [
+  ['a second', Math.round(count / seconds).toLocaleString('en')],
+  ['memory by tenths, MB', memory.join(' ')],
+  ['heap by tenths, MB', heap.join(' ')],
+  ['neighbour', `${neighbour.acks} acks, the slowest ${neighbour.worst.toFixed(0)} ms`],
+  ['seconds', seconds.toFixed(0)],
+  ['wrong', wrong.length],
+];
+for (const [what, figure] of rows) process.stdout.write(`  ${what.padEnd(22)} ${figure}\n`);
+for (const line of wrong.slice(0, 20)) process.stdout.write(`  ${line}\n`);
+process.exit(wrong.length === 0 ? 0 : 1);
