@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
 /** Counts by one label. What happens with every message is only added up here, and handed to Prometheus when it asks. */
-export class Tally {
+class Tally {
   readonly #counts = new Map<string, number>();
 
   add(label: string): void {
