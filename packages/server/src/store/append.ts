@@ -41,6 +41,8 @@ export interface AppendParts {
 
 /** Most commands of one transaction: larger ones gain nothing and keep the first waiting. */
 const BATCH = 500;
+/** Most characters of their contents: with three bytes each, or a backslash before each, still far below any packet's limit. */
+const BATCH_CHARACTERS = 2_500_000;
 /** Commands that may wait in one lane. Beyond it the store is not keeping up, and saying so beats a queue without end. */
 const QUEUE = 10_000;
 const ATTEMPTS = 12;
@@ -100,8 +102,7 @@ class Lane {
     // One turn of the event loop: all frames that have arrived by now share the first commit.
     await new Promise(setImmediate);
     while (this.#queue.length > 0) {
-      const batch = this.#queue.length <= BATCH ? this.#queue : this.#queue.slice(0, BATCH);
-      this.#queue = this.#queue.length <= BATCH ? [] : this.#queue.slice(BATCH);
+      const batch = this.#take();
       const started = performance.now();
       const results = await this.#commit(batch);
       this.#parts.onCommit?.(batch.length, (performance.now() - started) / 1000);
@@ -109,6 +110,20 @@ class Lane {
     }
     // In one turn with the last look at the queue: a command that came between the two would wait for ever.
     this.#running = null;
+  }
+
+  /** The commands of the next commit: all that wait, unless they are too many or too long together. */
+  #take(): Entry[] {
+    const queue = this.#queue;
+    let characters = 0;
+    let size = 0;
+    for (; size < queue.length && size < BATCH; size++) {
+      const { command } = queue[size] as Entry;
+      if (command.kind === 'message') characters += command.content.length;
+      if (size > 0 && characters > BATCH_CHARACTERS) break;
+    }
+    this.#queue = queue.slice(size);
+    return size === queue.length ? queue : queue.slice(0, size);
   }
 
   /** Commits a batch, again if it must be, and one by one if something in it cannot be stored. Never rejects. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { SqlStore } from '../../src/store/sql-store.ts';
+import { SqlStore } from '../../src/store/sql-store.ts';
 import { admin, append, appendOk, brokenRules, command, onEveryStore, user, verdict } from './open-store.ts';
 
 onEveryStore('append', (bench) => {
@@ -106,6 +106,20 @@ onEveryStore('append', (bench) => {
     // SQLite has no limit to the length of a text.
     if (bench.name !== 'sqlite') expect(verdicts[3]).not.toBe('ok');
     expect(await brokenRules(bench)).toEqual([]);
+  });
+
+  test('very long messages are committed in smaller batches, which no packet limit cuts', async () => {
+    const sizes: number[] = [];
+    const store = new SqlStore({ dialect: await bench.dialect(), capacity: 10, onCommit: (size) => sizes.push(size) });
+    try {
+      const content = '😀'.repeat(10_000);
+      const sends = Array.from({ length: 400 }, () => append(store, command('message', 'long', { content })));
+      expect(new Set((await Promise.all(sends)).map(verdict))).toEqual(new Set(['ok']));
+    } finally {
+      await store.close();
+    }
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(125);
+    expect(Math.max(...sizes)).toBeGreaterThan(100);
   });
 
   test('of two users who open one new id at once, on two nodes, one gets it', async () => {
