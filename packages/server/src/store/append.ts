@@ -16,11 +16,14 @@ import {
   grownSessionColumns,
   grownSessionRow,
   growingSessionColumns,
+  isPlain,
   messageColumns,
   messageRow,
   onlyGrew,
   operationColumns,
   operationRow,
+  plainMessageColumns,
+  plainMessageRow,
   sessionColumns,
   sessionRow,
   sessionState,
@@ -326,12 +329,16 @@ class Batch {
     this.#tx.insert('chat_sessions', sessionColumns, opened);
     this.#tx.insert('chat_sessions', grownSessionColumns, grown, overwrite(growingSessionColumns));
     this.#tx.insert('chat_sessions', sessionColumns, changed, overwrite(changingSessionColumns));
+    const plain: Value[][] = [];
     const messages: Value[][] = [];
     const events: Value[][] = [];
     for (const { sessionId, event } of this.#newEvents()) {
-      if (event.kind === 'message') messages.push(messageRow(event.message));
-      else events.push(eventRow(sessionId, event));
+      if (event.kind === 'message') {
+        if (isPlain(event.message)) plain.push(plainMessageRow(event.message));
+        else messages.push(messageRow(event.message));
+      } else events.push(eventRow(sessionId, event));
     }
+    this.#tx.insert('chat_messages', plainMessageColumns, plain);
     this.#tx.insert('chat_messages', messageColumns, messages);
     this.#tx.insert('chat_events', eventColumns, events);
     this.#tx.insert('chat_operation_logs', operationColumns, this.#operations.map(operationRow));

@@ -31,6 +31,12 @@ const SESSION_SETTINGS = [
   "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
 ];
 
+/**
+ * Every transaction of ours that adds a row to a session holds that session's row locked, or has just inserted it: for
+ * the database to look it up once more for each message would prove nothing.
+ */
+const WRITER_SETTINGS = ['SET SESSION foreign_key_checks = 0'];
+
 const driverOptions: PoolOptions = {
   charset: 'utf8mb4',
   timezone: 'Z',
@@ -47,7 +53,7 @@ export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
   const pool = borrowed ? options : ownPool(options, { connectionLimit: READERS });
   const ours = borrowed
     ? null
-    : ownPool(options, { connectionLimit: TRANSACTIONS, multipleStatements: true, maxIdle: LANES });
+    : ownPool(options, { connectionLimit: TRANSACTIONS, multipleStatements: true, maxIdle: LANES }, WRITER_SETTINGS);
   const way: TransactionWay = {
     // A session that is not ours alone keeps its own isolation; only the transaction that follows gets this one.
     begin: borrowed ? ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', BEGIN] : [BEGIN],
@@ -77,11 +83,11 @@ function end(pool: ConnectionSource): Promise<void> {
   return new Promise((resolve, reject) => pool.end((error) => (error ? reject(error) : resolve())));
 }
 
-function ownPool(options: MysqlOptions, more: PoolOptions): ConnectionSource {
+function ownPool(options: MysqlOptions, more: PoolOptions, settings: readonly string[] = []): ConnectionSource {
   const pool = mysql.createPool({ ...options, ...driverOptions, ...more });
   pool.on('connection', (connection) => {
     // Queued before any query of ours. Without an error listener of its own, a failure here closes the connection.
-    for (const statement of SESSION_SETTINGS) connection.query(statement);
+    for (const statement of [...SESSION_SETTINGS, ...settings]) connection.query(statement);
   });
   return pool;
 }

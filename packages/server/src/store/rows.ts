@@ -133,6 +133,27 @@ export const messageColumns = [
   'client_message_id',
 ] as const;
 
+/** What most messages are: a text with nothing attached, just sent. What the table fills in by itself need not be parsed. */
+export function isPlain({ messageType, status, attachments }: ChatMessage): boolean {
+  return messageType === 'text' && status === 'sent' && attachments.length === 0;
+}
+
+const FILLED_IN = new Set<string>(['message_type', 'status', 'attachments']);
+export const plainMessageColumns: readonly string[] = messageColumns.filter((c) => !FILLED_IN.has(c));
+
+export function plainMessageRow(message: ChatMessage): Value[] {
+  return [
+    message.messageId,
+    message.sessionId,
+    message.senderId,
+    message.senderType,
+    message.content,
+    toTime(message.createdAt),
+    message.seq,
+    message.clientMessageId,
+  ];
+}
+
 export function messageRow(message: ChatMessage): Value[] {
   return [
     message.messageId,
