@@ -219,6 +219,32 @@ describe('hello', () => {
     expect(await lost.closed).toBe(4001);
     await kept.say({ content: 'still here' });
   });
+
+  test('R14.14 each token is warned of once, however short its life', async () => {
+    const id = newId();
+    const token = (seconds: number): string =>
+      house.token({ userId: id, roles: ['user'], exp: Math.ceil(Date.now() / 1000) + seconds });
+    const peer = await GreetedPeer.open(house.url, token(8));
+    peers.push(peer);
+    await peer.expect('auth_expiring');
+    peer.send('auth_refresh', { token: token(10) });
+    const { expiresAt } = await peer.expect('auth_refreshed');
+    expect((await peer.expect('auth_expiring')).expiresAt).toBe(expiresAt);
+    // Half of its life is left, and nothing more is said of it.
+    expect(Date.parse(expiresAt as string) - Date.now()).toBeLessThan(6_500);
+    expect(await peer.closed).toBe(4001);
+    expect(peer.frames.filter(({ type }) => type === 'auth_expiring')).toHaveLength(2);
+  });
+});
+
+test('R14.1 welcome tells which frames have other names', async () => {
+  const { house } = await bootHere({ env: { FRAME_NAMES: 'new_admin_message=admin_message,message_ack=ack' } });
+  const peer = await greet(house, 'user', newId());
+  peer.send('hello', {}, 'again');
+  expect((await peer.expect('welcome')).frameNames).toEqual({
+    new_admin_message: 'admin_message',
+    message_ack: 'ack',
+  });
 });
 
 test('R14.15 before it ends the server says when to come back', async () => {

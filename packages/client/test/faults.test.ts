@@ -227,7 +227,7 @@ describe('tokens', () => {
 
   test('are renewed on the open connection before they run out', async () => {
     const id = newId();
-    const given = [chat.userToken(id, inSeconds(30)), chat.userToken(id, inSeconds(3600))];
+    const given = [chat.userToken(id, inSeconds(12)), chat.userToken(id, inSeconds(3600))];
     let asked = 0;
     const frames: ServerFrame[] = [];
     const WebSocket = leaky((frame) => frames.push(frame) === 0);
