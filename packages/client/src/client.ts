@@ -55,7 +55,6 @@ export function createClient(options: ClientOptions): Client {
     WebSocket: options.WebSocket ?? platformSocket(),
     clock,
     random,
-    frameNames: options.frameNames ?? {},
     onFrame: hear,
     onPhase: moved,
     onError: fault,

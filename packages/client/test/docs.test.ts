@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -161,6 +161,15 @@ describeWith('chromium', 'the page of docs/client.md', () => {
       .poll(() => tab.locator('#messages li.sent', { hasText: 'from the page' }).count(), { timeout: 20_000 })
       .toBe(1);
   });
+});
+
+test('the files for pages are there as soon as the clone is set up, and as the sources are', async () => {
+  const kinds = ['global', 'min'] as const;
+  const fileOf = (kind: string): string => here(`../dist/switchboard-client.${kind}.js`);
+  for (const kind of kinds) rmSync(fileOf(kind), { force: true });
+  const child = spawn(process.execPath, [here('../../../scripts/setup.mjs')], { stdio: 'ignore' });
+  expect((await once(child, 'close'))[0]).toBe(0);
+  for (const kind of kinds) expect(readFileSync(fileOf(kind), 'utf8')).toBe((await bundle(kind)).text);
 });
 
 test('there is no example that nothing runs', () => {
