@@ -60,7 +60,7 @@ export class Connection implements Peer {
   /** Frames that came while an earlier one still had to look something up; null when none does. */
   #held: HeldFrame[] | null = null;
   #closing = false;
-  /** What it will be closed with, as soon as it is owed no more answers. */
+  /** What it is closed with, as soon as it is owed no more answers. */
   #advice: { code: number; reason: string } | null = null;
   #unsettled = 0;
   #pauses = 0;
@@ -93,6 +93,8 @@ export class Connection implements Peer {
     const early = this.#early ?? [];
     this.#early = null;
     for (const text of early) this.send(text);
+    // It was told to go before it was here.
+    if (this.#closing && this.#advice) this.#socket.close(this.#advice.code, this.#advice.reason);
   }
 
   /** Puts a frame in the outbox. Never waits: a full outbox ends the connection. */
@@ -123,10 +125,11 @@ export class Connection implements Peer {
     this.#socket?.ping();
   }
 
-  close({ code, reason }: { code: number; reason: string }): void {
+  close(advice: { code: number; reason: string }): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#socket?.close(code, reason);
+    this.#advice = advice;
+    this.#socket?.close(advice.code, advice.reason);
   }
 
   /** Ends it when everything that was handed on is answered: its sender must not think that it was lost. */

@@ -200,7 +200,7 @@ export class Gateway implements Owner {
           this.#dispatch,
           connection,
           invalid('frame', `must have at most ${limits.frameBytes} bytes`, `不能超过 ${limits.frameBytes} 字节`),
-          isBinary ? {} : marksIn((data as Buffer).toString('utf8')),
+          binary ? {} : marksIn(payload.toString('utf8')),
         );
         connection.dismiss(closeCodes.tooLarge);
         return undefined;
