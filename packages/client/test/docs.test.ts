@@ -107,6 +107,23 @@ describe('the examples of docs/client.md', () => {
     expect(await linesOf('send')).toEqual(['stored as number 1 of its session']);
   });
 
+  test('send, with the WebSocket that Node.js has from 22 on', async () => {
+    const folder = freshFolder('example');
+    const file = join(folder, 'send.mjs');
+    const text = example('send')
+      .replace(/^import \{ WebSocket \}.*\n/m, '')
+      .replace(/^ {2}WebSocket,.*\n/m, '');
+    expect(text).not.toContain('WebSocket');
+    writeFileSync(file, text);
+    // Node.js 20 has it too, behind a flag.
+    const flags = Number(process.versions.node.split('.')[0]) < 22 ? ['--experimental-websocket', '--no-warnings'] : [];
+    const child = spawn(process.execPath, [...flags, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    tie(child);
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (part: string) => (output += part));
+    expect([(await once(child, 'close'))[0], output]).toEqual([0, 'stored as number 1 of its session\n']);
+  });
+
   test('refused', async () => {
     expect(await linesOf('refused')).toEqual([
       'failed: INVALID_PARAMETER',
