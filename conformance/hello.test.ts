@@ -138,6 +138,27 @@ describe('hello', () => {
     expect(peer.told(sessionId)).toEqual([1]);
   });
 
+  test('R14.9 unfollow in the middle of catching up loses none of the five frames', async () => {
+    const admin = await greet(house, 'admin', newId());
+    const { user, sessionId } = await visit(house, 'number 0');
+    await admin.expect('session_status_changed', (data) => data.sessionId === sessionId && data.status === 'active');
+    for (let i = 1; i < 1_500; i++) user.send({ type: 'send_message', data: { sessionId, content: `number ${i}` } });
+    let { seq } = await user.say('the last', { sessionId });
+    await admin.expect('new_user_message', (data) => data.message.seq === seq);
+    for (let round = 0; round < 10; round += 1) {
+      const from = seq;
+      admin.send('resume', { sessions: [{ sessionId, afterSeq: 0 }] });
+      // The first stretch of the log is there, and more is to come.
+      await admin.expect('session_events', (data) => data.sessionId === sessionId && data.events[0]?.seq === 1);
+      const said = Promise.all(Array.from({ length: 5 }, (_, i) => user.say(`round ${round} ${i}`, { sessionId })));
+      admin.send('unfollow', { sessions: [sessionId] });
+      for (const ack of await said) seq = Math.max(seq, ack.seq);
+      await admin.fence();
+      const told = admin.told(sessionId);
+      expect(told.filter((one) => one > from)).toEqual(upTo(seq).slice(from));
+    }
+  });
+
   test('R14.10 pong and heartbeat carry the newest seq of what is followed', async () => {
     const { userId, user, sessionId } = await visit(house);
     const peer = await greet(house, 'user', userId);

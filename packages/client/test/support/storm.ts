@@ -191,7 +191,7 @@ const breakages: Readonly<Record<string, (sky: Sky, tabs: readonly Tab[]) => Pro
 
 export async function storm({ seed, cycles, databaseUrl }: StormOptions): Promise<StormReport> {
   const env = { ADMIN_OFFLINE_GRACE_SECONDS: '2', LOG_LEVEL: 'warn' };
-  const chat = await boot({ ...(databaseUrl === undefined ? {} : { databaseUrl }), env });
+  const chat = await boot({ ...(databaseUrl === undefined ? {} : { databaseUrl }), env, readyTimeoutMs: 120_000 });
   const line = await startTcpProxy({ port: chat.server.port });
   const sky: Sky = {
     chat,

@@ -108,9 +108,12 @@ export class Connection implements Peer {
     if (this.#socket.bufferedBytes > OUTBOX_BYTES) this.close(closeCodes.slow);
   }
 
-  /** Sends a frame that tells an event of a session, in its turn if the session is being caught up with. */
-  tell(sessionId: string, seq: number, text: string): void {
-    if (!this.follower?.keep(sessionId, seq, text)) this.send(text);
+  /**
+   * Sends a frame that tells an event of a session, in its turn if the session is being caught up with.
+   * @param addressed it goes here even if the session is not followed
+   */
+  tell(sessionId: string, seq: number, text: string, addressed: boolean): void {
+    if (!this.follower?.keep(sessionId, seq, text, addressed)) this.send(text);
   }
 
   /** Resolves when the reader has taken most of what it was sent, or is gone. */
