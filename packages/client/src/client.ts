@@ -114,7 +114,7 @@ export function createClient(options: ClientOptions): Client {
         following.noteHeads(frame.data.heads);
         break;
       case 'inbox_snapshot':
-        inbox?.snapshot(frame.data);
+        inbox?.snapshot(frame.data, frame.requestId);
         break;
       case 'error':
         refused(frame.data);
