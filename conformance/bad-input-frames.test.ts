@@ -203,9 +203,12 @@ test('R4.21 a frame that is too large is answered, and then the connection ends'
   for (const size of [65_537, 100_000]) {
     const { user, sessionId } = await visit(house);
     const { admin } = await staff(house);
-    const frame = JSON.stringify({ type: 'send_message', data: { sessionId, content: 'x', pad: '' } });
+    const marks = { sessionId, clientMessageId: 'large' };
+    const frame = JSON.stringify({ type: 'send_message', requestId: 7, data: { ...marks, content: 'x', pad: '' } });
     user.send(frame.replace('"pad":""', `"pad":"${'p'.repeat(size - frame.length)}"`));
-    expectField((await user.expectFrame('error')).data, 'frame');
+    const { data } = await user.expectFrame('error');
+    expectField(data, 'frame');
+    expect(data).toMatchObject({ requestId: 7, ...marks });
     expect(await user.closed).toMatchObject({ code: 1009, reason: expect.stringMatching(/.{10}/) });
     // Nobody else is cut off.
     await admin.fence();

@@ -138,6 +138,27 @@ describe('hello', () => {
     expect(peer.told(sessionId)).toEqual([1]);
   });
 
+  test('R14.9 unfollow in the middle of catching up loses none of the five frames', async () => {
+    const admin = await greet(house, 'admin', newId());
+    const { user, sessionId } = await visit(house, 'number 0');
+    await admin.expect('session_status_changed', (data) => data.sessionId === sessionId && data.status === 'active');
+    for (let i = 1; i < 1_500; i++) user.send({ type: 'send_message', data: { sessionId, content: `number ${i}` } });
+    let { seq } = await user.say('the last', { sessionId });
+    await admin.expect('new_user_message', (data) => data.message.seq === seq);
+    for (let round = 0; round < 10; round += 1) {
+      const from = seq;
+      admin.send('resume', { sessions: [{ sessionId, afterSeq: 0 }] });
+      // The first stretch of the log is there, and more is to come.
+      await admin.expect('session_events', (data) => data.sessionId === sessionId && data.events[0]?.seq === 1);
+      const said = Promise.all(Array.from({ length: 5 }, (_, i) => user.say(`round ${round} ${i}`, { sessionId })));
+      admin.send('unfollow', { sessions: [sessionId] });
+      for (const ack of await said) seq = Math.max(seq, ack.seq);
+      await admin.fence();
+      const told = admin.told(sessionId);
+      expect(told.filter((one) => one > from)).toEqual(upTo(seq).slice(from));
+    }
+  });
+
   test('R14.10 pong and heartbeat carry the newest seq of what is followed', async () => {
     const { userId, user, sessionId } = await visit(house);
     const peer = await greet(house, 'user', userId);
@@ -218,6 +239,32 @@ describe('hello', () => {
     expect(Date.parse((await kept.expect('auth_refreshed')).expiresAt as string)).toBe((soon + 600) * 1000);
     expect(await lost.closed).toBe(4001);
     await kept.say({ content: 'still here' });
+  });
+
+  test('R14.14 each token is warned of once, however short its life', async () => {
+    const id = newId();
+    const token = (seconds: number): string =>
+      house.token({ userId: id, roles: ['user'], exp: Math.ceil(Date.now() / 1000) + seconds });
+    const peer = await GreetedPeer.open(house.url, token(8));
+    peers.push(peer);
+    await peer.expect('auth_expiring');
+    peer.send('auth_refresh', { token: token(10) });
+    const { expiresAt } = await peer.expect('auth_refreshed');
+    expect((await peer.expect('auth_expiring')).expiresAt).toBe(expiresAt);
+    // Half of its life is left, and nothing more is said of it.
+    expect(Date.parse(expiresAt as string) - Date.now()).toBeLessThan(6_500);
+    expect(await peer.closed).toBe(4001);
+    expect(peer.frames.filter(({ type }) => type === 'auth_expiring')).toHaveLength(2);
+  });
+});
+
+test('R14.1 welcome tells which frames have other names', async () => {
+  const { house } = await bootHere({ env: { FRAME_NAMES: 'new_admin_message=admin_message,message_ack=ack' } });
+  const peer = await greet(house, 'user', newId());
+  peer.send('hello', {}, 'again');
+  expect((await peer.expect('welcome')).frameNames).toEqual({
+    new_admin_message: 'admin_message',
+    message_ack: 'ack',
   });
 });
 

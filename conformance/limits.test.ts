@@ -20,6 +20,8 @@ describe('by default', () => {
     for (const { data: ack } of user.of('message_ack').filter((frame) => frame.data.seq <= 100)) {
       expect(messages[ack.seq - 1]).toMatchObject({ seq: ack.seq, messageId: ack.messageId });
     }
+    // And what is stored was acknowledged, or a sender without a clientMessageId would say it twice.
+    expect(user.of('message_ack')).toHaveLength(totalCount);
     await other.say('nobody else is affected');
     expect(other.of('error')).toEqual([]);
   });

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const compiler = join(root, 'node_modules/typescript/bin/tsc');
+const bundler = join(root, 'packages/client/bundle.mjs');
 
 /** Enough to run the server: an image with a finished build and no development tools is left as it is. */
 export function setUpToRun() {
@@ -71,6 +72,19 @@ function build() {
     return built && [...configs, join(folder, 'tsconfig.json')].some((file) => statSync(file).mtimeMs > built.mtimeMs);
   });
   run(process.execPath, [compiler, '-b', ...(force ? ['--force'] : [])]);
+  if (bundlesAreStale()) run(process.execPath, [bundler]);
+}
+
+/** What a page loads of the SDK, made of its sources by a tool that an image with a finished build does not have. */
+function bundlesAreStale() {
+  const from = join(root, 'packages/client/src');
+  if (!existsSync(from) || !existsSync(join(root, 'node_modules/rolldown'))) return false;
+  const sources = [bundler, ...readdirSync(from).map((name) => join(from, name))].map((file) => statSync(file).mtimeMs);
+  return ['global', 'min'].some((kind) => {
+    const file = join(root, `packages/client/dist/switchboard-client.${kind}.js`);
+    const made = statSync(file, { throwIfNoEntry: false });
+    return !made || made.mtimeMs < Math.max(...sources);
+  });
 }
 
 function sourcePackages() {

@@ -8,6 +8,17 @@ import { rolldown } from 'rolldown';
 
 /** @typedef {'global' | 'min'} Kind */
 
+/**
+ * Properties that the SDK's own modules alone know, by their readable names: in the bundles they get short ones. What
+ * callers, the server, the storage or the platform know must not be here.
+ */
+export const inner = (
+  'attempt failures wakeAt notBefore onlineAt heardAt pingAt refreshAt advisedMs takenToken spentToken effects ' +
+  'tries repeatAt view stale askedAt holdUntil opening promise expireMs connected disconnected adopt stored acked ' +
+  'refused expire setAccount addOwn putOwn dropOwn failOwn addReceipt noteHead noteHeads noteStatus ' +
+  'onFrame onPhase onError onLeave onWaiting onFailed onEvent'
+).split(' ');
+
 /** @param {string} path */
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -25,7 +36,8 @@ export async function bundle(kind, folder) {
     name: 'Switchboard',
     entryFileNames: `switchboard-client.${kind}.js`,
     generatedCode: { symbols: false },
-    minify: true,
+    minify: { compress: true, mangle: true, mangleProps: { include: new RegExp(`^(${inner.join('|')})$`) } },
+    comments: false,
   });
   const { output } = await (folder === undefined
     ? bundler.generate(options)

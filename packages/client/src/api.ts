@@ -31,8 +31,6 @@ export interface ClientOptions {
   readonly history?: number;
   /** Milliseconds after which an unsent message is given up. Default: a day. */
   readonly expireAfterMs?: number;
-  /** Where the server has `FRAME_NAMES`: a frame's own name by its name on the wire, `{ admin_message: 'new_admin_message' }`. */
-  readonly frameNames?: Readonly<Record<string, string>>;
 }
 
 export interface NewMessage {

@@ -55,7 +55,6 @@ export function createClient(options: ClientOptions): Client {
     WebSocket: options.WebSocket ?? platformSocket(),
     clock,
     random,
-    frameNames: options.frameNames ?? {},
     onFrame: hear,
     onPhase: moved,
     onError: fault,
@@ -115,7 +114,7 @@ export function createClient(options: ClientOptions): Client {
         following.noteHeads(frame.data.heads);
         break;
       case 'inbox_snapshot':
-        inbox?.snapshot(frame.data);
+        inbox?.snapshot(frame.data, frame.requestId);
         break;
       case 'error':
         refused(frame.data);

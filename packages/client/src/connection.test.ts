@@ -10,7 +10,6 @@ import {
   FLOOD_MS,
   GREET_MS,
   idle,
-  LATE_MS,
   PING_MS,
   PROBE_MS,
   SILENCE_MS,
@@ -36,7 +35,7 @@ class Drive {
     return this.feed({ type: 'token', attempt: this.state.attempt, token });
   }
 
-  frame(type: 'welcome' | 'heard' | 'expiring' | 'draining' = 'heard', reconnectInMs = 0): this {
+  frame(type: 'welcome' | 'heard' | 'expiring' | 'refreshed' | 'draining' = 'heard', reconnectInMs = 0): this {
     return this.feed({ type, attempt: this.state.attempt, reconnectInMs });
   }
 
@@ -166,6 +165,33 @@ describe('waiting', () => {
   });
 });
 
+describe('a close code', () => {
+  test.for([
+    { code: 1000, then: 'comes back' },
+    { code: 1001, then: 'comes back' },
+    { code: 1006, then: 'comes back' },
+    { code: 1009, then: 'comes back' },
+    { code: 1011, then: 'comes back' },
+    { code: 1012, then: 'comes back' },
+    { code: 1013, then: 'comes back' },
+    { code: 4001, then: 'comes back with another token' },
+    { code: 4003, then: 'stays away' },
+    { code: 4008, then: 'comes back' },
+    { code: 4029, then: 'comes back after a minute' },
+  ])('$code: the client $then', ({ code, then }) => {
+    const drive = new Drive().online('T1').closed(code);
+    expect([drive.state.phase, drive.state.closeCode]).toEqual([then === 'stays away' ? 'stopped' : 'waiting', code]);
+    if (then === 'stays away') return;
+    const since = drive.now;
+    drive.wake();
+    expect(drive.effects).toEqual(['authorize']);
+    if (then === 'comes back after a minute') expect(drive.now - since).toBeGreaterThanOrEqual(FLOOD_MS);
+    else expect(drive.now - since).toBeLessThan(1_000);
+    drive.token('T1');
+    expect(drive.effects).toEqual(then === 'comes back with another token' ? ['hang_up'] : ['dial']);
+  });
+});
+
 describe('a token', () => {
   test('that the server refused is not shown again', () => {
     const drive = new Drive().online('T1').closed(4001);
@@ -174,6 +200,16 @@ describe('a token', () => {
     expect([drive.state.phase, drive.effects]).toEqual(['waiting', ['hang_up']]);
     drive.wake().token('T2');
     expect([drive.state.phase, drive.effects]).toEqual(['connecting', ['dial']]);
+  });
+
+  test('that was offered to an open connection is not the refused one, unless the server had taken it', () => {
+    const drive = new Drive().online('T1').frame('expiring').token('T2').closed(4001).wake();
+    // What ran out is what the server went by.
+    expect(drive.token('T2').effects).toEqual(['dial']);
+    drive.feed({ type: 'opened', attempt: drive.state.attempt }).frame('welcome');
+    drive.now += 20_000;
+    drive.frame('expiring').token('T3').frame('refreshed').closed(4001).wake();
+    expect(drive.token('T3').effects).toEqual(['hang_up']);
   });
 
   test('is refreshed on the open connection, once in a while', () => {
@@ -241,138 +277,23 @@ describe('the end', () => {
   });
 });
 
-/** What may happen at any moment, with small numbers so that things coincide. */
-const happening = fc.oneof(
-  fc.constantFrom('connect', 'close', 'online', 'offline').map((type) => ({ type }) as const),
-  fc.record({ type: fc.constant('token' as const), back: fc.nat(2), token: fc.constantFrom(null, 'A', 'B') }),
-  fc.record({ type: fc.constantFrom('opened', 'welcome', 'heard', 'expiring'), back: fc.nat(2) }),
-  fc.record({ type: fc.constant('draining' as const), back: fc.nat(2), reconnectInMs: fc.nat(20_000) }),
-  fc.record({
-    type: fc.constant('closed' as const),
-    back: fc.nat(2),
-    code: fc.constantFrom(1000, 1006, 1012, 4001, 4003, 4008, 4029),
-  }),
-  fc.record({ type: fc.constant('pass' as const), ms: fc.nat(40_000) }),
-);
-
-/** A world beside the machine that keeps to the rules: one socket, tokens by number, a timer that fires on time. */
-class World {
-  readonly drive = new Drive();
-  /** Try number of the open or opening socket. */
-  socket: number | null = null;
-  heardAt = 0;
-  greeted = false;
-  refused: string | null = null;
-
-  do(input: ConnectionInput): void {
-    const { drive } = this;
-    const before = drive.state;
-    drive.feed(input);
-    const { state, effects } = drive;
-    for (const effect of effects) {
-      if (effect === 'dial') {
-        expect(this.socket, 'a second socket').toBeNull();
-        expect(state.token).not.toBeNull();
-        expect(state.token, 'a token that was refused').not.toBe(this.refused);
-        this.socket = state.attempt;
-        this.heardAt = drive.now;
-      } else if (effect === 'hang_up') this.socket = null;
-      else if (effect !== 'authorize') expect(this.socket, `${effect} without a socket`).not.toBeNull();
-    }
-    if (input.type === 'closed' && input.attempt === before.attempt) {
-      expect(this.socket).toBeNull();
-      if (input.code === 4001) this.refused = before.token;
-    }
-    this.check();
-  }
-
-  check(): void {
-    const { state, now } = this.drive;
-    const connected = state.phase === 'greeting' || state.phase === 'online';
-    if (connected) expect(this.socket).not.toBeNull();
-    if (state.phase === 'waiting' || state.phase === 'stopped') expect(this.socket).toBeNull();
-    expect(state.wakeAt === Infinity).toBe(state.phase === 'idle' || state.phase === 'stopped');
-    if (state.phase === 'waiting') {
-      expect(state.wakeAt).toBeGreaterThanOrEqual(Math.min(now, state.notBefore));
-      expect(state.wakeAt - Math.max(now, state.notBefore)).toBeLessThanOrEqual(BACKOFF_CAP_MS);
-    }
-    if (state.phase === 'online') {
-      expect(now - this.heardAt, 'silence').toBeLessThan(SILENCE_MS + LATE_MS);
-      expect(state.wakeAt - now).toBeLessThanOrEqual(PING_MS);
-    }
-  }
-
-  /** Lets time go by, and wakes the machine whenever it asked for that. */
-  pass(ms: number): void {
-    const until = this.drive.now + ms;
-    while (this.drive.state.wakeAt <= until) {
-      this.drive.now = Math.max(this.drive.now, this.drive.state.wakeAt);
-      this.do({ type: 'woke' });
-    }
-    this.drive.now = until;
-  }
-}
-
-test('whatever happens, there is one socket at most, no spent token, no silence for long, and always a way on', () => {
-  fc.assert(
-    fc.property(
-      fc.array(happening, { maxLength: 60 }),
-      fc.double({ min: 0, max: 0.999, noNaN: true }),
-      (events, random) => {
-        const world = new World();
-        world.drive.random = random;
-        world.do({ type: 'connect' });
-        for (const event of events) {
-          const { attempt } = world.drive.state;
-          if (event.type === 'pass') world.pass(event.ms);
-          else if ('back' in event) {
-            // What comes from a socket comes only while there is one; of tokens and old sockets anything may come late.
-            const current = event.back === 0;
-            const real = event.type === 'token' || world.socket === attempt;
-            if (current && !real) continue;
-            if (current && event.type === 'opened' && world.drive.state.phase !== 'connecting') continue;
-            if (current && event.type !== 'token' && event.type !== 'closed') world.heardAt = world.drive.now;
-            if (current && event.type === 'closed') world.socket = null;
-            const { back, ...input } = event;
-            world.do({ reconnectInMs: 0, ...input, attempt: attempt - back } as ConnectionInput);
-          } else world.do(event);
-        }
-        // From wherever that led, a world in which everything works leads to a connection.
-        if (world.drive.state.phase === 'stopped') world.do({ type: 'connect' });
-        for (let tries = 0; world.drive.state.phase !== 'online' && tries < 10; tries += 1) {
-          if (world.drive.state.phase === 'waiting') world.pass(Math.max(0, world.drive.waitMs));
-          const attempt = (): number => world.drive.state.attempt;
-          if (world.drive.state.token === null) world.do({ type: 'token', attempt: attempt(), token: 'fresh' });
-          if (world.drive.state.phase === 'connecting') world.do({ type: 'opened', attempt: attempt() });
-          world.heardAt = world.drive.now;
-          world.do({ type: 'welcome', attempt: attempt(), reconnectInMs: 0 });
-        }
-        expect(world.drive.state.phase).toBe('online');
-      },
-    ),
-    { numRuns: 500 },
-  );
-}, 60_000);
-
 test('a server that falls silent is noticed within 35 s of its last word, though pings go out', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 30_000 }), { maxLength: 20 }), (gaps) => {
-      const world = new World();
-      world.do({ type: 'connect' });
-      world.do({ type: 'token', attempt: world.drive.state.attempt, token: 'A' });
-      world.do({ type: 'opened', attempt: world.drive.state.attempt });
-      world.heardAt = world.drive.now;
-      world.do({ type: 'welcome', attempt: world.drive.state.attempt, reconnectInMs: 0 });
+      const drive = new Drive().online();
+      const pass = (ms: number): void => {
+        const until = drive.now + ms;
+        while (drive.state.wakeAt <= until) drive.wake();
+        drive.now = until;
+      };
       for (const gap of gaps) {
-        world.pass(gap);
-        world.heardAt = world.drive.now;
-        world.do({ type: 'heard', attempt: world.drive.state.attempt, reconnectInMs: 0 });
+        pass(gap);
+        drive.frame();
       }
-      expect(world.drive.state.phase).toBe('online');
-      world.pass(SILENCE_MS - 1);
-      expect(world.drive.state.phase).toBe('online');
-      world.pass(1);
-      expect(world.drive.state.phase).not.toBe('online');
+      pass(SILENCE_MS - 1);
+      expect(drive.state.phase).toBe('online');
+      drive.wake();
+      expect([drive.now - drive.state.heardAt, drive.state.phase]).toEqual([SILENCE_MS, 'waiting']);
     }),
   );
 }, 60_000);

@@ -33,8 +33,11 @@ export interface ConnectionState {
   readonly refreshAt: number;
   /** How long the server that is about to end wants us to stay away. */
   readonly advisedMs: number;
+  /** What `auth` gave last: to dial with, or offered on the open connection. */
   readonly token: string | null;
-  /** A token that the server has refused: no use in showing it again. */
+  /** What the server goes by: the token dialed with, or a newer one that it took. */
+  readonly takenToken: string | null;
+  /** A token that the server no longer goes by: no use in showing it again. */
   readonly spentToken: string | null;
   /** The browser says that there is no network. */
   readonly offline: boolean;
@@ -49,7 +52,7 @@ export type ConnectionInput =
   | { readonly type: 'opened'; readonly attempt: number }
   /** A frame; `reconnectInMs` is of `draining` alone. */
   | {
-      readonly type: 'welcome' | 'expiring' | 'draining' | 'heard';
+      readonly type: 'welcome' | 'expiring' | 'refreshed' | 'draining' | 'heard';
       readonly attempt: number;
       readonly reconnectInMs: number;
     }
@@ -108,6 +111,7 @@ export const idle: ConnectionState = {
   refreshAt: -Infinity,
   advisedMs: 0,
   token: null,
+  takenToken: null,
   spentToken: null,
   offline: false,
   closeCode: null,
@@ -152,6 +156,8 @@ function fromThisTry(state: ConnectionState, input: Extract<ConnectionInput, { a
     case 'expiring':
       if (state.phase !== 'online' || now - state.refreshAt < REFRESH_EVERY_MS) return heard(state, now);
       return goOn(watched({ ...state, heardAt: now, refreshAt: now }), 'authorize');
+    case 'refreshed':
+      return heard({ ...state, takenToken: state.token }, now);
     case 'closed':
       return closed(state, input.code, world);
   }
@@ -170,13 +176,13 @@ function gotToken(state: ConnectionState, token: string | null, world: World): S
   }
   if (state.phase !== 'connecting' || state.token !== null) return goOn(state);
   if (token === null || token === state.spentToken) return wait(state, world);
-  return goOn({ ...state, token, wakeAt: world.now + DIAL_MS }, 'dial');
+  return goOn({ ...state, token, takenToken: token, wakeAt: world.now + DIAL_MS }, 'dial');
 }
 
 function closed(state: ConnectionState, code: number, world: World): Step {
   const ended = { ...state, closeCode: code };
   if (code === FORBIDDEN) return stop(ended);
-  return wait(code === UNAUTHORIZED ? { ...ended, spentToken: state.token } : ended, world);
+  return wait(code === UNAUTHORIZED ? { ...ended, spentToken: state.takenToken } : ended, world);
 }
 
 /** Full jitter: anything from nothing to the bound, which doubles with every failure. */

@@ -144,8 +144,9 @@ export function createFollowing({ side, random, onEvent, tell }: FollowingParts)
 
   function addReceipt(sessionId: string, receipt: Receipt): void {
     const view = places.get(sessionId)?.view;
-    if (!view?.addReceipt(receipt)) return;
-    tell('receipt', { ...receipt, sessionId });
+    const reached = view?.addReceipt(receipt);
+    if (!view || !reached) return;
+    tell('receipt', { ...reached, sessionId });
     tell('change', view);
   }
 

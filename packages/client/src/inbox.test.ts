@@ -18,15 +18,28 @@ function make() {
     ({ sessionId, status, lastSeq }) => changed.push(`${sessionId} ${status} ${lastSeq}`),
     () => (woken += 1),
   );
-  return { inbox, changed, woken: () => woken };
+  let asked: unknown;
+  return {
+    inbox,
+    changed,
+    woken: () => woken,
+    ask(now: number) {
+      const turn = inbox.next(now);
+      for (const frame of turn.send) asked = (frame as { requestId: unknown }).requestId;
+      return turn;
+    },
+    answer: (sessions: InboxEntry[], last = true, requestId = asked) =>
+      inbox.snapshot({ sessions, last, serverTime }, requestId),
+    asked: () => asked,
+  };
 }
 
 test('a snapshot in several frames makes the list', () => {
-  const { inbox, changed } = make();
-  expect(inbox.next(1_000).send).toEqual([{ type: 'inbox', requestId: 'inbox', data: { since: undefined } }]);
-  inbox.snapshot({ sessions: [session('A', 3)], last: false, serverTime });
+  const { inbox, changed, ask, answer } = make();
+  expect(ask(1_000).send).toEqual([{ type: 'inbox', requestId: 'inbox1', data: { since: undefined } }]);
+  answer([session('A', 3)], false);
   expect(inbox.complete).toBe(false);
-  inbox.snapshot({ sessions: [session('B', 1, { status: 'active', adminId: 7 })], last: true, serverTime });
+  answer([session('B', 1, { status: 'active', adminId: 7 })]);
   expect([inbox.complete, inbox.sessions.map(({ sessionId }) => sessionId), inbox.get('B')?.adminId]).toEqual([
     true,
     ['A', 'B'],
@@ -36,46 +49,61 @@ test('a snapshot in several frames makes the list', () => {
 });
 
 test('after a break it asks for what has changed, and what is closed leaves', () => {
-  const { inbox, changed } = make();
-  inbox.next(1_000);
-  inbox.snapshot({ sessions: [session('A', 3), session('B', 1), session('C', 1)], last: true, serverTime });
+  const { inbox, changed, ask, answer } = make();
+  ask(1_000);
+  answer([session('A', 3), session('B', 1), session('C', 1)]);
   inbox.connected();
-  expect(inbox.next(9_000).send).toEqual([{ type: 'inbox', requestId: 'inbox', data: { since: serverTime } }]);
+  expect(ask(9_000).send).toEqual([{ type: 'inbox', requestId: 'inbox2', data: { since: serverTime } }]);
   changed.length = 0;
   // C is closed too, and not even told.
-  inbox.snapshot({ sessions: [session('A', 4), session('B', 2, { status: 'closed' })], last: true, serverTime });
+  answer([session('A', 4), session('B', 2, { status: 'closed' })]);
   expect(changed).toEqual(['A waiting 4', 'B closed 2', 'C closed 1']);
   expect(inbox.sessions.map(({ sessionId }) => sessionId)).toEqual(['A']);
 });
 
 test('what is told live moves it on, and is not undone by an older snapshot', () => {
-  const { inbox } = make();
-  inbox.next(1_000);
-  inbox.snapshot({ sessions: [session('A', 3)], last: true, serverTime });
+  const { inbox, ask, answer } = make();
+  ask(1_000);
+  answer([session('A', 3)]);
   inbox.note('A', 5, { status: 'active', adminId: 7 });
   inbox.note('A', 4, { status: 'waiting', adminId: null });
   inbox.connected();
-  inbox.next(9_000);
-  inbox.snapshot({ sessions: [session('A', 4)], last: true, serverTime });
+  ask(9_000);
+  answer([session('A', 4)]);
   expect(inbox.get('A')).toEqual(session('A', 5, { status: 'active', adminId: 7 }));
   inbox.note('A', 6, { status: 'closed', adminId: 7 });
   expect(inbox.get('A')).toBeUndefined();
 });
 
 test('a session that nobody told of is asked for, at most once a second', () => {
-  const { inbox, woken } = make();
-  inbox.next(1_000);
-  inbox.snapshot({ sessions: [], last: true, serverTime });
+  const { inbox, woken, ask, answer } = make();
+  ask(1_000);
+  answer([]);
   inbox.note('new', 1, {});
   inbox.note('gone', 9, { status: 'closed' });
   expect(woken()).toBe(1);
-  expect(inbox.next(1_200)).toEqual({ send: [], wakeAt: 2_000 });
-  expect(inbox.next(2_000).send).toHaveLength(1);
+  expect(ask(1_200)).toEqual({ send: [], wakeAt: 2_000 });
+  expect(ask(2_000).send).toHaveLength(1);
 });
 
 test('a snapshot that does not come is asked for again', () => {
-  const { inbox } = make();
-  const { wakeAt } = inbox.next(1_000);
-  expect(inbox.next(wakeAt - 1).send).toEqual([]);
-  expect(inbox.next(wakeAt).send).toHaveLength(1);
+  const { ask } = make();
+  const { wakeAt } = ask(1_000);
+  expect(ask(wakeAt - 1).send).toEqual([]);
+  expect(ask(wakeAt).send).toHaveLength(1);
+});
+
+test('the end of a snapshot that came too late closes nothing', () => {
+  const { inbox, ask, answer, asked } = make();
+  const { wakeAt } = ask(1_000);
+  answer([session('A', 3)]);
+  inbox.connected();
+  ask(wakeAt);
+  const late = asked();
+  answer([session('A', 3)], false);
+  ask(wakeAt * 2);
+  answer([session('B', 1)], true, late);
+  expect(inbox.sessions.map(({ sessionId }) => sessionId)).toEqual(['A']);
+  answer([session('A', 3), session('B', 1)]);
+  expect(inbox.sessions.map(({ sessionId }) => sessionId)).toEqual(['A', 'B']);
 });

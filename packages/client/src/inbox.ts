@@ -31,7 +31,7 @@ export interface Inbox {
 /** The inbox as those know it who keep it up. */
 export interface WritableInbox extends Inbox {
   connected(): void;
-  snapshot(data: Extract<ServerFrame, { type: 'inbox_snapshot' }>['data']): void;
+  snapshot(data: Extract<ServerFrame, { type: 'inbox_snapshot' }>['data'], requestId: unknown): void;
   /** An event that was told live. */
   note(sessionId: string, seq: number, change: Partial<Pick<InboxEntry, 'status' | 'adminId'>>): void;
   next(now: number): Turn;
@@ -53,6 +53,7 @@ export function createInbox(changed: (entry: InboxEntry) => void, wake: () => vo
   let wanted = true;
   let answered = true;
   let askedAt = -Infinity;
+  let requests = 0;
 
   function put(entry: InboxEntry): void {
     if (entry.status === 'closed') entries.delete(entry.sessionId);
@@ -79,7 +80,9 @@ export function createInbox(changed: (entry: InboxEntry) => void, wake: () => vo
       answered = wanted = true;
     },
 
-    snapshot({ sessions, last, serverTime }) {
+    snapshot({ sessions, last, serverTime }, requestId) {
+      // Of one that came too late the other frames are not here: what they told would seem closed.
+      if (requestId !== `inbox${requests}`) return;
       for (const entry of sessions) {
         seen.add(entry.sessionId);
         // What was told live meanwhile may be newer.
@@ -106,7 +109,7 @@ export function createInbox(changed: (entry: InboxEntry) => void, wake: () => vo
       wanted = answered = false;
       askedAt = now;
       seen.clear();
-      return { send: [{ type: 'inbox', requestId: 'inbox', data: { since } }], wakeAt: now + ANSWER_MS };
+      return { send: [{ type: 'inbox', requestId: `inbox${++requests}`, data: { since } }], wakeAt: now + ANSWER_MS };
     },
   };
 }

@@ -9,8 +9,6 @@ export interface LineParts {
   readonly WebSocket: SocketConstructor;
   readonly clock: Clock;
   readonly random: () => number;
-  /** The frames' own names, by those on the wire where they differ. */
-  readonly frameNames: Readonly<Record<string, string>>;
   readonly onFrame: (frame: ServerFrame) => void;
   readonly onPhase: (phase: Phase, closeCode: number | null) => void;
   readonly onError: (code: string, cause: unknown) => void;
@@ -30,6 +28,9 @@ export function createLine(parts: LineParts): Line {
   const { clock, onError } = parts;
   let state = idle;
   let socket: Socket | null = null;
+  /** Other names that the server has for frames, as its welcome tells; what comes before that waits for it. */
+  let names: Record<string, string> | null = null;
+  let early: ServerFrame[] = [];
   let cancelWake = (): void => undefined;
   let stopListening: (() => void) | null = null;
 
@@ -68,7 +69,7 @@ export function createLine(parts: LineParts): Line {
   async function authorize(attempt: number): Promise<void> {
     let token: string | null = null;
     try {
-      token = await parts.auth();
+      token = (await parts.auth()) || null;
     } catch (error) {
       onError('AUTH', error);
     }
@@ -93,24 +94,32 @@ export function createLine(parts: LineParts): Line {
   function hangUp(): void {
     const old = socket;
     if (!old) return;
-    socket = null;
+    socket = names = null;
+    early = [];
     // On a dead line the browser may take minutes to tell the end.
     old.onopen = old.onmessage = old.onclose = null;
     old.close();
   }
 
-  function hear(attempt: number, data: unknown): void {
+  function hear(attempt: number, text: unknown): void {
     let frame: ServerFrame;
+    let reconnectInMs: number;
     try {
-      frame = JSON.parse(String(data)) as ServerFrame;
-      frame.type = (parts.frameNames[frame.type] ?? frame.type) as never;
+      frame = JSON.parse(String(text)) as ServerFrame;
+      ({ reconnectInMs = 0 } = frame.data as { reconnectInMs?: number });
     } catch {
       // Not from a server of ours.
       return;
     }
-    const { reconnectInMs = 0 } = frame.data as { reconnectInMs?: number };
     feed({ type: inputs[frame.type] ?? 'heard', attempt, reconnectInMs });
-    parts.onFrame(frame);
+    if (frame.type === 'welcome') {
+      names = {};
+      for (const name in frame.data.frameNames) names[frame.data.frameNames[name] as string] = name;
+      early.unshift(frame);
+    } else early.push(frame);
+    for (let next; names && (next = early.shift());) {
+      parts.onFrame({ ...next, type: names[next.type] ?? next.type } as ServerFrame);
+    }
   }
 
   function send(frame: object): void {
@@ -138,8 +147,9 @@ export function createLine(parts: LineParts): Line {
   };
 }
 
-const inputs: Readonly<Record<string, 'welcome' | 'expiring' | 'draining'>> = {
+const inputs: Readonly<Record<string, 'welcome' | 'expiring' | 'refreshed' | 'draining'>> = {
   welcome: 'welcome',
   auth_expiring: 'expiring',
+  auth_refreshed: 'refreshed',
   draining: 'draining',
 };

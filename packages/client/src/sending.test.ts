@@ -245,16 +245,39 @@ describe.for([
     const browser = new Browser(locks);
     for (const [i, text] of ['{', 'null', '7', '{"entries":5}', '[]'].entries())
       browser.storage.items.set(`p/31/${i}`, text);
+    const full = new Error('full');
     browser.storage.setItem = () => {
-      throw new Error('full');
+      throw full;
     };
     const page = browser.page();
     page.connect();
     await browser.clock.pass(6_000);
     page.write('a');
     page.send();
-    expect(browser.stored).toEqual(['a']);
-    if (locks) expect(page.errors).not.toEqual([]);
+    page.write('b');
+    await browser.clock.pass(60_000);
+    page.send();
+    expect(browser.stored).toEqual(['a', 'b']);
+    // It is told once, not with every letter.
+    expect(page.errors).toEqual([full]);
+  });
+
+  test('whatever a storage throws that may not be used, are sent all the same', async () => {
+    const browser = new Browser(locks);
+    const denied = (): never => {
+      throw new Error('denied');
+    };
+    Object.assign(browser.storage, { getItem: denied, setItem: denied, removeItem: denied });
+    const page = browser.page();
+    page.write('a');
+    page.connect();
+    page.send();
+    await browser.clock.pass(10_000);
+    page.write('b');
+    page.send();
+    page.sending.close();
+    expect(browser.stored).toEqual(['a', 'b']);
+    expect(page.errors).toHaveLength(1);
   });
 
   test('of more pages than there are places are kept in memory', async () => {

@@ -138,11 +138,20 @@ describe('receipts', () => {
     const view = viewOf(message(1), message(2), message(3, { senderType: 'admin', senderId: 7 }));
     const statuses = (): string[] => view.messages.map(({ status: s }) => s);
     const reader = { readerType: 'admin', readerId: 7 } as const;
-    expect(view.addReceipt({ ...reader, deliveredSeq: 2, readSeq: 0 })).toBe(true);
+    expect(view.addReceipt({ ...reader, deliveredSeq: 2, readSeq: 0 })).toEqual({
+      ...reader,
+      deliveredSeq: 2,
+      readSeq: 0,
+    });
     expect(statuses()).toEqual(['delivered', 'delivered', 'sent']);
-    expect(view.addReceipt({ ...reader, deliveredSeq: 1, readSeq: 1 })).toBe(true);
+    // How far the reader has got in all, not what this one says alone.
+    expect(view.addReceipt({ ...reader, deliveredSeq: 1, readSeq: 1 })).toEqual({
+      ...reader,
+      deliveredSeq: 2,
+      readSeq: 1,
+    });
     expect(statuses()).toEqual(['read', 'delivered', 'sent']);
-    expect(view.addReceipt({ ...reader, deliveredSeq: 2, readSeq: 0 })).toBe(false);
+    expect(view.addReceipt({ ...reader, deliveredSeq: 2, readSeq: 0 })).toBeUndefined();
     expect(view.receipts).toEqual([{ ...reader, deliveredSeq: 2, readSeq: 1 }]);
     view.addReceipt({ readerType: 'user', readerId: 31, deliveredSeq: 0, readSeq: 3 });
     expect(statuses()).toEqual(['read', 'delivered', 'read']);

@@ -68,8 +68,8 @@ export interface WritableView extends SessionView {
   noteHead(seq: number): void;
   /** How the session stands, for a view that begins behind the events which made it so. */
   noteStatus(status: SessionStatus, adminId: number | null): void;
-  /** @returns whether it says anything new; receipts never go back */
-  addReceipt(receipt: Receipt): boolean;
+  /** @returns how far the reader has got now, if it says anything new; receipts never go back */
+  addReceipt(receipt: Receipt): Receipt | undefined;
   /** Shows a message of our own before the server has it. */
   addOwn(entry: Entry): void;
   failOwn(clientMessageId: string, error: string): void;
@@ -182,10 +182,11 @@ export function createView(sessionId: string | null, side: SenderType): Writable
       const last = receipts.get(key) ?? { deliveredSeq: 0, readSeq: 0 };
       const read = Math.max(readSeq, last.readSeq);
       const delivered = Math.max(deliveredSeq, last.deliveredSeq, read);
-      if (read + delivered === last.readSeq + last.deliveredSeq) return false;
-      receipts.set(key, { readerType, readerId, deliveredSeq: delivered, readSeq: read });
+      if (read + delivered === last.readSeq + last.deliveredSeq) return undefined;
+      const reached = { readerType, readerId, deliveredSeq: delivered, readSeq: read };
+      receipts.set(key, reached);
       shown = null;
-      return true;
+      return reached;
     },
 
     addOwn({ clientMessageId, content, messageType = 'text', attachments = [], at }) {

@@ -50,6 +50,8 @@ export function createShelf({ storage, locks, prefix, tab, clock, random, onErro
   let giveBack = (): void => undefined;
   let claiming: Promise<readonly Entry[]> | null = null;
   let closed = false;
+  /** The last thing written could not be kept. */
+  let broken = false;
   /** What is to be left in a place that we were about to take. */
   let left: readonly Entry[] = [];
 
@@ -68,8 +70,10 @@ export function createShelf({ storage, locks, prefix, tab, clock, random, onErro
     try {
       if (until === 0 && entries.length === 0) storage.removeItem(prefix + at);
       else storage.setItem(prefix + at, JSON.stringify({ tab, until, entries } satisfies Place));
+      broken = false;
     } catch (error) {
-      onError(error);
+      if (!broken) onError(error);
+      broken = true;
     }
   }
 

@@ -82,8 +82,8 @@ describeWith('chromium', 'the SDK in a page', () => {
     pages.close();
   });
 
-  async function set(): Promise<Scene> {
-    const line = await startTcpProxy({ port: chat.server.port });
+  async function set(house = chat): Promise<Scene> {
+    const line = await startTcpProxy({ port: house.server.port });
     const context = await browser.newContext();
     onTestFinished(async () => {
       await context.close();
@@ -96,7 +96,7 @@ describeWith('chromium', 'the SDK in a page', () => {
         const page = await context.newPage();
         const settings = {
           url: `http://127.0.0.1:${line.port}`,
-          token: chat.userToken(id),
+          token: house.userToken(id),
           ...(account && { account: id }),
         };
         await page.goto(`${site}${path}#${encodeURIComponent(JSON.stringify(settings))}`);
@@ -113,9 +113,9 @@ describeWith('chromium', 'the SDK in a page', () => {
   };
   const shown = (page: Page): Promise<string[]> => page.locator('#messages li').allTextContents();
   const state = (page: Page): Promise<string | null> => page.textContent('#state');
-  const stored = async (id: number): Promise<string[]> => {
-    const { session } = await chat.rest('GET', '/api/chat/sessions/current', undefined, chat.userToken(id));
-    const history = await chat.history((session as { sessionId: string }).sessionId);
+  const stored = async (id: number, house = chat): Promise<string[]> => {
+    const { session } = await house.rest('GET', '/api/chat/sessions/current', undefined, house.userToken(id));
+    const history = await house.history((session as { sessionId: string }).sessionId);
     return history.map(({ content }) => content);
   };
   const cut = (scene: Scene): void => {
@@ -143,6 +143,33 @@ describeWith('chromium', 'the SDK in a page', () => {
       .poll(() => shown(page), within)
       .toEqual(['online', 'one', 'two', 'three', 'four'].map((text) => `${text} sent`));
     expect(await stored(id)).toEqual(['online', 'one', 'two', 'three', 'four']);
+    expect(await page.evaluate('Object.values(localStorage)')).toEqual([expect.stringContaining('"entries":[]')]);
+  });
+
+  test('typed offline, the server killed, the page reloaded, the server back: sent once, in order', async () => {
+    // A server of its own, as it is to be killed.
+    const mortal = await boot({ env: { ALLOWED_ORIGINS: site } });
+    onTestFinished(() => mortal.server.remove());
+    const scene = await set(mortal);
+    const id = newId();
+    const page = await scene.open(id);
+    await write(page, 'online');
+    await expect.poll(() => shown(page), within).toEqual(['online sent']);
+    // Some of these are on their way when it dies, with or without an ack.
+    await write(page, 'one', 'two', 'three');
+    await mortal.server.kill();
+    await expect.poll(() => state(page), within).not.toBe('online');
+    await write(page, 'four');
+    await page.reload();
+    await expect.poll(async () => (await shown(page)).at(-1), within).toBe('four sending');
+    await write(page, 'five');
+    await mortal.server.start();
+    const texts = ['online', 'one', 'two', 'three', 'four', 'five'];
+    await expect.poll(async () => (await shown(page)).at(-1), { timeout: 40_000 }).toBe('five sent');
+    await expect.poll(() => stored(id, mortal), within).toEqual(texts);
+    const seen = texts.map((text) => `${text} sent`);
+    // What was acknowledged before the reload is seen again with whatever comes next of that session.
+    expect(seen.slice(-(await shown(page)).length)).toEqual(await shown(page));
     expect(await page.evaluate('Object.values(localStorage)')).toEqual([expect.stringContaining('"entries":[]')]);
   });
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { startTcpProxy } from '../../../testing/tcp-proxy.ts';
 import type { ServerFrame } from '@switchboard/protocol';
+import { WebSocket } from 'ws';
+import type { SocketConstructor } from '../src/index.ts';
 import { bootHere, useChat } from './support/chat.ts';
 import { leaky } from './support/leaky.ts';
 
@@ -325,12 +327,53 @@ test('many messages at once stay in order, and no server is flooded', async () =
 });
 
 test('a server that was told other names for frames is understood', async () => {
-  const chat = await bootHere({ env: { FRAME_NAMES: 'new_admin_message=admin_message,message_ack=ack' } });
-  const frameNames = { admin_message: 'new_admin_message', ack: 'message_ack' };
-  const [user, admin] = [await chat.user({ frameNames }).online(), await chat.admin({ frameNames }).online()];
+  const chat = await bootHere({ env: { FRAME_NAMES: 'new_admin_message=admin_message,message_ack=ack,error=fault' } });
+  const [user, admin] = [await chat.user().online(), await chat.admin().online()];
   const { sessionId } = await user.client.send({ content: 'hello' });
   await admin.client.send({ sessionId, content: 'hi' });
   await user.until('the reply', () => user.heard.includes('hi'));
+  await expect(user.client.send({ content: ' ' })).rejects.toMatchObject({ code: 'INVALID_PARAMETER' });
+});
+
+test('what comes before the welcome waits for it', async () => {
+  const chat = await bootHere({ env: { FRAME_NAMES: 'new_admin_message=admin_message' } });
+  const first = await chat.user().online();
+  const { sessionId } = await first.client.send({ content: 'hello' });
+  const early: unknown[][] = [];
+  // The line brings the welcome late, behind a message.
+  const Late = class extends WebSocket {
+    override emit(name: string | symbol, ...details: unknown[]): boolean {
+      const welcomes = name === 'message' && String(details[0]).includes('"welcome"');
+      if (welcomes) return !!early.push(details);
+      const heard = super.emit(name, ...details);
+      if (name === 'message') for (const late of early.splice(0)) super.emit(name, ...late);
+      return heard;
+    }
+  } as SocketConstructor;
+  const second = chat.user({ WebSocket: Late }, first.id);
+  const online = second.online();
+  await expect.poll(() => early.length).toBe(1);
+  await chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/messages`, { content: 'hi' });
+  await online;
+  await second.until('the message', () => second.heard.includes('hi'));
+  expect(second.of('message').find(({ message }) => message.content === 'hello')).toMatchObject({ own: true });
+});
+
+test('what is no frame of ours harms nothing', async () => {
+  const user = await chat
+    .user({
+      WebSocket: class extends WebSocket {
+        override emit(name: string | symbol, ...details: unknown[]): boolean {
+          if (name === 'message')
+            for (const text of ['', '{', 'null', '7', '[]', '{}', '{"type":"error"}', '{"type":"later","data":{}}'])
+              super.emit(name, Buffer.from(text), false);
+          return super.emit(name, ...details);
+        }
+      } as SocketConstructor,
+    })
+    .online();
+  await user.client.send({ content: 'hello' });
+  expect(user.of('error')).toEqual([]);
 });
 
 test('frames that are lost on the way are noticed and asked for', async () => {

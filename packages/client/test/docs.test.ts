@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -107,6 +107,23 @@ describe('the examples of docs/client.md', () => {
     expect(await linesOf('send')).toEqual(['stored as number 1 of its session']);
   });
 
+  test('send, with the WebSocket that Node.js has from 22 on', async () => {
+    const folder = freshFolder('example');
+    const file = join(folder, 'send.mjs');
+    const text = example('send')
+      .replace(/^import \{ WebSocket \}.*\n/m, '')
+      .replace(/^ {2}WebSocket,.*\n/m, '');
+    expect(text).not.toContain('WebSocket');
+    writeFileSync(file, text);
+    // Node.js 20 has it too, behind a flag.
+    const flags = Number(process.versions.node.split('.')[0]) < 22 ? ['--experimental-websocket', '--no-warnings'] : [];
+    const child = spawn(process.execPath, [...flags, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+    tie(child);
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (part: string) => (output += part));
+    expect([(await once(child, 'close'))[0], output]).toEqual([0, 'stored as number 1 of its session\n']);
+  });
+
   test('refused', async () => {
     expect(await linesOf('refused')).toEqual([
       'failed: INVALID_PARAMETER',
@@ -161,6 +178,15 @@ describeWith('chromium', 'the page of docs/client.md', () => {
       .poll(() => tab.locator('#messages li.sent', { hasText: 'from the page' }).count(), { timeout: 20_000 })
       .toBe(1);
   });
+});
+
+test('the files for pages are there as soon as the clone is set up, and as the sources are', async () => {
+  const kinds = ['global', 'min'] as const;
+  const fileOf = (kind: string): string => here(`../dist/switchboard-client.${kind}.js`);
+  for (const kind of kinds) rmSync(fileOf(kind), { force: true });
+  const child = spawn(process.execPath, [here('../../../scripts/setup.mjs')], { stdio: 'ignore' });
+  expect((await once(child, 'close'))[0]).toBe(0);
+  for (const kind of kinds) expect(readFileSync(fileOf(kind), 'utf8')).toBe((await bundle(kind)).text);
 });
 
 test('there is no example that nothing runs', () => {

@@ -225,9 +225,24 @@ describe('tokens', () => {
     ]);
   });
 
+  test('that never come are asked for again', async () => {
+    let asked = 0;
+    const id = newId();
+    const auth = (): string | Promise<string> => {
+      asked += 1;
+      if (asked === 1) return new Promise(() => undefined);
+      // A host application whose own session ran out has nothing to give.
+      if (asked === 2) return undefined as unknown as string;
+      return chat.userToken(id);
+    };
+    const user = await chat.user({ auth, clock: fastClock(20) }, id).online();
+    expect([asked, states(user).filter((state) => state === 'greeting').length]).toEqual([3, 1]);
+    await user.client.send({ content: 'patience' });
+  });
+
   test('are renewed on the open connection before they run out', async () => {
     const id = newId();
-    const given = [chat.userToken(id, inSeconds(30)), chat.userToken(id, inSeconds(3600))];
+    const given = [chat.userToken(id, inSeconds(12)), chat.userToken(id, inSeconds(3600))];
     let asked = 0;
     const frames: ServerFrame[] = [];
     const WebSocket = leaky((frame) => frames.push(frame) === 0);

@@ -293,6 +293,12 @@ describe('marks of a refused frame', () => {
     [`{"requestId":"${'😀'.repeat(50)}"}`, { requestId: '😀'.repeat(50) }],
     ['{"requestId":1e300}', {}],
     [`{"requestId":"${'x'.repeat(101)}","data":{"sessionId":"${'x'.repeat(101)}"}}`, {}],
+    [
+      `{"requestId":"deep","data":{"clientMessageId":"c","x":${'['.repeat(20)}${']'.repeat(20)}}}`,
+      { requestId: 'deep', clientMessageId: 'c' },
+    ],
+    ['{"requestId":"keys","data":{"sessionId":"s","__proto__":1}}', { requestId: 'keys', sessionId: 's' }],
+    ['{"requestId":"proto","__proto__":{"data":{"sessionId":"s"}}}', { requestId: 'proto' }],
     ['{"requestId":"\\ud800","data":{"sessionId":"\\udc00"}}', {}],
     ['[{"requestId":7}]', {}],
     ['{"requestId":7', {}],

@@ -17,11 +17,10 @@ export interface FrameMarks {
  * @throws ChatError INVALID_PARAMETER that names the field and the fault
  */
 export function decodeFrame(text: string, marks: FrameMarks = {}): ClientFrame {
-  const value = parseJson(text, 'frame');
+  const value = parseJson(text, 'frame', (parsed) => readMarks(parsed, marks));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid('frame', 'must be a JSON object {"type":…,"data":{…}}', '必须是 JSON 对象 {"type":…,"data":{…}}');
   }
-  readMarks(value as Record<string, unknown>, marks);
   const type = (value as { type?: unknown }).type;
   const check = typeof type === 'string' ? checks.get(type) : undefined;
   if (!check) {
@@ -32,9 +31,21 @@ export function decodeFrame(text: string, marks: FrameMarks = {}): ClientFrame {
   return value as ClientFrame;
 }
 
-function readMarks(value: Record<string, unknown>, marks: FrameMarks): void {
+/** The marks of a frame that is not looked at any further. */
+export function marksIn(text: string): FrameMarks {
+  const marks: FrameMarks = {};
+  try {
+    parseJson(text, 'frame', (parsed) => readMarks(parsed, marks));
+  } catch {
+    // Whatever is wrong with it: it is refused anyway.
+  }
+  return marks;
+}
+
+function readMarks(value: unknown, marks: FrameMarks): void {
   const short = (x: unknown): x is string => typeof x === 'string' && x.length <= 100 && x.isWellFormed();
-  const { requestId, data } = value;
+  if (typeof value !== 'object' || value === null) return;
+  const { requestId, data } = value as Record<string, unknown>;
   const mark = short(requestId) && requestId !== '' && Array.from(requestId).length <= 64;
   if (mark || Number.isSafeInteger(requestId)) marks.requestId = requestId as string | number;
   if (typeof data !== 'object' || data === null) return;

@@ -86,14 +86,16 @@ const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 /**
  * Parses JSON text from outside and refuses what could hurt later: nesting deeper than `limits.jsonDepth`,
  * objects of more keys than `limits.jsonKeys`, and keys that touch prototypes. `name` is the field named in an error.
+ * @param look sees the value first, even if it is refused then: only to read plain values of known keys from it
  */
-export function parseJson(text: string, name: string): unknown {
+export function parseJson(text: string, name: string, look?: (value: unknown) => void): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw invalid(name, 'is not valid JSON', '不是有效的 JSON');
   }
+  look?.(value);
   inspect(value, 1, name);
   return value;
 }

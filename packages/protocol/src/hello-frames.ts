@@ -89,6 +89,8 @@ export const WelcomeFrame = Type.Object({
       attachments: Type.Integer(),
       resumeSessions: Type.Integer(),
     }),
+    /** Frames that this server sends under another name (`FRAME_NAMES`): that name, by their own. */
+    frameNames: Type.Record(Type.String(), Type.String()),
   }),
 });
 

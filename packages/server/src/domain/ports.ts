@@ -90,7 +90,7 @@ export interface Store {
   logs(places: readonly LogPlace[]): Promise<readonly (CaughtUp | null)[]>;
   /** The newest seq of each session that exists. */
   heads(sessionIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
-  /** Sessions that are open, or in which something was said or that were closed since a moment. */
+  /** Sessions that are open, or in which something was said or that were closed or rated since a moment. */
   inbox(since: number | null): Promise<readonly SessionState[]>;
   /** Sessions changed within the last `ms`, by the store's clock. */
   changedWithin(ms: number): Promise<readonly SessionState[]>;

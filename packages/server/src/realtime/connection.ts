@@ -38,7 +38,9 @@ export class Connection implements Peer {
   readonly language: Language;
   /** When the token ends; milliseconds UTC, null for never. A new token moves it. */
   expiresAt: number | null;
-  /** True once the peer was told that its token is about to end. */
+  /** When the token was taken. */
+  tokenSince: number;
+  /** True once the peer was told that this token is about to end. */
   warned = false;
   /** Set by `hello`: what the connection follows. Null: it gets the five frames of the contract and no others. */
   follower: Follower | null = null;
@@ -49,7 +51,7 @@ export class Connection implements Peer {
   heardAt: number;
   /** When we last asked; 0 when there is no question open. */
   askedAt = 0;
-  /** Frames refused as too many in a row: what tells a flood from a burst. */
+  /** Frames refused as too many, less those made up for: what tells a flood from a burst. */
   refused = 0;
   readonly #owner: Owner;
   #socket: WebSocketEnd | null = null;
@@ -58,6 +60,8 @@ export class Connection implements Peer {
   /** Frames that came while an earlier one still had to look something up; null when none does. */
   #held: HeldFrame[] | null = null;
   #closing = false;
+  /** What it is closed with, as soon as it is owed no more answers. */
+  #advice: { code: number; reason: string } | null = null;
   #unsettled = 0;
   #pauses = 0;
 
@@ -73,6 +77,7 @@ export class Connection implements Peer {
     this.language = parts.language;
     this.expiresAt = parts.expiresAt;
     this.bucket = parts.bucket;
+    this.tokenSince = parts.now;
     this.heardAt = parts.now;
     this.#owner = parts.owner;
   }
@@ -88,6 +93,8 @@ export class Connection implements Peer {
     const early = this.#early ?? [];
     this.#early = null;
     for (const text of early) this.send(text);
+    // It was told to go before it was here.
+    if (this.#closing && this.#advice) this.#socket.close(this.#advice.code, this.#advice.reason);
   }
 
   /** Puts a frame in the outbox. Never waits: a full outbox ends the connection. */
@@ -101,9 +108,12 @@ export class Connection implements Peer {
     if (this.#socket.bufferedBytes > OUTBOX_BYTES) this.close(closeCodes.slow);
   }
 
-  /** Sends a frame that tells an event of a session, in its turn if the session is being caught up with. */
-  tell(sessionId: string, seq: number, text: string): void {
-    if (!this.follower?.keep(sessionId, seq, text)) this.send(text);
+  /**
+   * Sends a frame that tells an event of a session, in its turn if the session is being caught up with.
+   * @param addressed it goes here even if the session is not followed
+   */
+  tell(sessionId: string, seq: number, text: string, addressed: boolean): void {
+    if (!this.follower?.keep(sessionId, seq, text, addressed)) this.send(text);
   }
 
   /** Resolves when the reader has taken most of what it was sent, or is gone. */
@@ -118,10 +128,26 @@ export class Connection implements Peer {
     this.#socket?.ping();
   }
 
-  close({ code, reason }: { code: number; reason: string }): void {
+  close(advice: { code: number; reason: string }): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#socket?.close(code, reason);
+    this.#advice = advice;
+    this.#socket?.close(advice.code, advice.reason);
+  }
+
+  /** Ends it when everything that was handed on is answered: its sender must not think that it was lost. */
+  dismiss(advice: { code: number; reason: string }): void {
+    if (this.#advice) return;
+    this.#advice = advice;
+    this.pause();
+    this.#depart();
+  }
+
+  #depart(): void {
+    if (!this.#advice || this.#unsettled > 0) return;
+    // What would lie unread at the end of a socket resets it, and what was sent last may be lost with that.
+    this.resume();
+    this.close(this.#advice);
   }
 
   /** Ends it without a word: nobody is there to hear one. */
@@ -149,8 +175,9 @@ export class Connection implements Peer {
     this.#owner.gone(this, code);
   }
 
+  /** Nothing that still comes is looked at. */
   get closing(): boolean {
-    return this.#closing;
+    return this.#closing || this.#advice !== null;
   }
 
   /** Messages handed on whose fate is not known yet. */
@@ -162,8 +189,10 @@ export class Connection implements Peer {
     if (++this.#unsettled === UNSETTLED) this.pause();
   }
 
+  /** After the answer was sent. */
   settled(): void {
     if (this.#unsettled-- === UNSETTLED) this.resume();
+    this.#depart();
   }
 
   /** Stops reading until as many `resume`s came as `pause`s. */

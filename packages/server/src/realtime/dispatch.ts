@@ -82,9 +82,9 @@ function sendMessage(parts: DispatchParts, connection: Connection, frame: SendMe
       clientMessageId: data.clientMessageId ?? null,
     },
     (appended) => {
-      connection.settled();
       if (appended.outcome) connection.send(parts.frames.ack(appended.outcome, requestId));
       else refuse(parts, connection, appended.error, marksOf(frame));
+      connection.settled();
     },
   );
 }
@@ -117,6 +117,7 @@ function hello(parts: DispatchParts, connection: Connection, requestId: string |
           attachments: limits.attachments,
           resumeSessions: limits.resumeSessions,
         },
+        frameNames: frames.names,
       },
     }),
   );
@@ -178,8 +179,12 @@ async function refreshToken(
   const account = await parts.authenticate(frame.data.token);
   const { type, id } = connection.caller.actor;
   if (account.identity.id !== id || (type === 'admin' && !account.roles.has('admin'))) throw new ChatError('FORBIDDEN');
-  connection.expiresAt = account.expiresAt;
-  connection.warned = false;
+  // The same token again is not worth another warning.
+  if (account.expiresAt !== connection.expiresAt) {
+    connection.expiresAt = account.expiresAt;
+    connection.tokenSince = parts.clock.now();
+    connection.warned = false;
+  }
   const expiresAt = account.expiresAt === null ? null : iso(account.expiresAt);
   connection.send(parts.frames.other({ type: 'auth_refreshed', ...echo(frame.requestId), data: { expiresAt } }));
 }

@@ -6,9 +6,18 @@ import type { FrameWriter } from './frames.ts';
 
 /** One session being caught up with: what happens live meanwhile is kept until the log has been read. */
 interface CatchUp {
-  readonly live: { readonly seq: number; readonly text: string }[];
+  readonly live: KeptFrame[];
+  /** The newest event that was sent of those that the log told. */
+  reached: number;
   /** More happened live than is worth keeping: it is read from the log instead. */
   overrun: boolean;
+}
+
+interface KeptFrame {
+  readonly seq: number;
+  readonly text: string;
+  /** The connection gets it whether it follows the session or not. */
+  readonly addressed: boolean;
 }
 
 /** What is needed of a connection to follow sessions with it. */
@@ -52,10 +61,10 @@ export class Follower {
   }
 
   /** Keeps a live frame of a session that is being caught up with. @returns false when it is to be sent at once */
-  keep(sessionId: string, seq: number, text: string): boolean {
+  keep(sessionId: string, seq: number, text: string, addressed: boolean): boolean {
     const catchUp = this.#catchUps.get(sessionId);
     if (!catchUp) return false;
-    if (catchUp.live.length < LIVE_KEPT) catchUp.live.push({ seq, text });
+    if (catchUp.live.length < LIVE_KEPT) catchUp.live.push({ seq, text, addressed });
     else catchUp.overrun = true;
     return true;
   }
@@ -81,7 +90,7 @@ export class Follower {
       );
       return;
     }
-    const catchUp: CatchUp = { live: [], overrun: false };
+    const catchUp: CatchUp = { live: [], reached: place.afterSeq, overrun: false };
     this.#sessions.add(sessionId);
     this.#catchUps.set(sessionId, catchUp);
     this.#parts.follow(sessionId);
@@ -89,9 +98,14 @@ export class Follower {
   }
 
   unfollow(sessionId: string): void {
+    const catchUp = this.#catchUps.get(sessionId);
     this.#sessions.delete(sessionId);
     this.#catchUps.delete(sessionId);
     this.#parts.unfollow(sessionId);
+    // What waited and was not for the follower alone would else be lost.
+    for (const { seq, text, addressed } of catchUp?.live ?? []) {
+      if (addressed && seq > (catchUp?.reached ?? 0)) this.#parts.connection.send(text);
+    }
   }
 
   async #catchUp(catchUp: CatchUp, place: LogPlace, requestId: string | number | undefined): Promise<void> {
@@ -120,6 +134,7 @@ export class Follower {
       const reset = after > session.lastSeq;
       if (events.length > 0) connection.send(frames.sessionEvents(sessionId, events));
       after = events.at(-1)?.seq ?? after;
+      catchUp.reached = after;
       if (!reset && (after < session.lastSeq || catchUp.overrun)) {
         if (catchUp.overrun && after >= session.lastSeq) {
           catchUp.live.length = 0;

@@ -23,9 +23,12 @@ type PlainType =
 
 /** Writes the server's frames as text, under the names that the front ends in place expect. */
 export class FrameWriter {
+  /** The names on the wire of those frames that have another one there. */
+  readonly names: Readonly<Record<string, string>>;
   readonly #names: ReadonlyMap<ServerFrameType, string>;
 
   constructor(names: Readonly<Record<string, string>>) {
+    this.names = names;
     this.#names = new Map(Object.entries(names) as [ServerFrameType, string][]);
   }
 

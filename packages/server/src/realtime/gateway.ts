@@ -10,6 +10,7 @@ import {
   invalid,
   type Language,
   limits,
+  marksIn,
   preferredLanguage,
 } from '@switchboard/protocol';
 import type { AddressOf } from '../address.ts';
@@ -50,8 +51,9 @@ export interface GatewayParts {
 }
 
 const PATHS = new Set(['/chat', '/api/chat']);
-/** Frames refused in a row before a flood is cut off. */
+/** Frames refused before a flood is cut off. Each one that is taken makes up for some, so that a burst is none. */
 const FLOOD = 200;
+const FORGIVEN = 4;
 /** Over how long the clients of a node that ends are told to come back. */
 const SPREAD_MS = 10_000;
 /** Lets WebSocket connections in, reads their frames, and lets them go. */
@@ -198,9 +200,9 @@ export class Gateway implements Owner {
           this.#dispatch,
           connection,
           invalid('frame', `must have at most ${limits.frameBytes} bytes`, `不能超过 ${limits.frameBytes} 字节`),
-          marks,
+          binary ? {} : marksIn(payload.toString('utf8')),
         );
-        connection.close(closeCodes.tooLarge);
+        connection.dismiss(closeCodes.tooLarge);
         return undefined;
       }
       const waitMs = this.#waitMs(connection);
@@ -220,8 +222,8 @@ export class Gateway implements Owner {
   /** Counts a frame. @returns milliseconds until the next one may come, 0 when this one may */
   #waitMs(connection: Connection): number {
     const retryAfterMs = connection.bucket?.take() ?? 0;
-    if (retryAfterMs === 0) connection.refused = 0;
-    else if (++connection.refused >= FLOOD) connection.close(closeCodes.flood);
+    if (retryAfterMs === 0) connection.refused = Math.max(0, connection.refused - FORGIVEN);
+    else if (++connection.refused >= FLOOD) connection.dismiss(closeCodes.flood);
     return retryAfterMs;
   }
 

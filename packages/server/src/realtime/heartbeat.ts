@@ -10,6 +10,7 @@ export const HEARTBEAT_MS = 25_000;
 /** How often all connections are looked at. With the period and the time to answer: a dead peer is noticed within 35 s. */
 const LOOK_EVERY_MS = 1_000;
 const ANSWER_WITHIN_MS = 8_000;
+/** How long before its end a token is warned of; half of its life, where that is shorter. */
 const WARN_BEFORE_MS = 60_000;
 
 export interface HeartbeatParts {
@@ -47,10 +48,11 @@ export class Heartbeat {
   }
 
   #checkToken(connection: Connection, now: number): void {
-    const { expiresAt, follower } = connection;
+    const { expiresAt, tokenSince, follower } = connection;
     if (expiresAt === null) return;
-    if (expiresAt <= now) connection.close(closeCodes.unauthorized);
-    else if (follower && !connection.warned && expiresAt - now <= WARN_BEFORE_MS) {
+    const warnBefore = Math.min(WARN_BEFORE_MS, (expiresAt - tokenSince) / 2);
+    if (expiresAt <= now) connection.dismiss(closeCodes.unauthorized);
+    else if (follower && !connection.warned && expiresAt - now <= warnBefore) {
       connection.warned = true;
       connection.send(this.#parts.frames.other({ type: 'auth_expiring', data: { expiresAt: iso(expiresAt) } }));
     }

@@ -57,11 +57,11 @@ export class Hub {
       if (audience.length > 0 && event.kind !== 'rating') {
         const text =
           event.kind === 'message' ? this.#frames.message(hint, event) : this.#frames.status(hint.sessionId, event);
-        for (const connection of audience) connection.tell(hint.sessionId, event.seq, text);
+        for (const connection of audience) connection.tell(hint.sessionId, event.seq, text, true);
       }
       if (followers.length > 0) {
         const text = this.#frames.sessionEvent(hint.sessionId, event);
-        for (const connection of followers) connection.tell(hint.sessionId, event.seq, text);
+        for (const connection of followers) connection.tell(hint.sessionId, event.seq, text, false);
       }
     }
   }

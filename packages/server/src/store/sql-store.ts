@@ -131,7 +131,8 @@ export class SqlStore implements Store {
     if (since !== null) {
       query = query
         .union(sessions.where('last_message_time', '>=', toTime(since)))
-        .union(sessions.where('closed_at', '>=', toTime(since)));
+        .union(sessions.where('closed_at', '>=', toTime(since)))
+        .union(sessions.where('rated_at', '>=', toTime(since)));
     }
     const rows = await this.#read(() => query.execute());
     return rows.map((row) => sessionState(row as unknown as Row));

@@ -103,22 +103,24 @@ onEveryStore('reads', (bench) => {
     expect(await store.heads([])).toEqual(new Map());
   });
 
-  test('inbox: what is open, and what was said or closed since a moment', async () => {
+  test('inbox: what is open, and what was said, closed or rated since a moment', async () => {
     const store = await seed();
-    for (const id of ['open', 'old-closed', 'new-closed', 'spoke'])
+    for (const id of ['open', 'old-closed', 'new-closed', 'spoke', 'new-rated'])
       await appendOk(store, command('message', id, { at: AT, by: user(1) }));
     for (const [id, at] of [
       ['old-closed', AT],
       ['new-closed', AT + 5_000],
       ['spoke', AT],
+      ['new-rated', AT],
     ] as const)
       await appendOk(store, command('close', id, { at, by: user(1) }));
+    await appendOk(store, command('rate', 'new-rated', { at: AT + 5_000, by: user(1), score: 4, comment: '' }));
     const ids = async (since: number | null): Promise<string[]> =>
       (await store.inbox(since)).map((s) => s.sessionId).toSorted();
     expect(await ids(null)).toEqual(['open']);
-    expect(await ids(AT + 1)).toEqual(['new-closed', 'open']);
-    expect(await ids(AT)).toEqual(['new-closed', 'old-closed', 'open', 'spoke']);
-    expect((await store.changedWithin(60_000)).length).toBe(4);
+    expect(await ids(AT + 1)).toEqual(['new-closed', 'new-rated', 'open']);
+    expect(await ids(AT)).toEqual(['new-closed', 'new-rated', 'old-closed', 'open', 'spoke']);
+    expect((await store.changedWithin(60_000)).length).toBe(5);
     expect((await store.openSessionOf(1))?.session.sessionId).toBe('open');
     expect(await store.openSessionOf(77)).toBeNull();
   });
