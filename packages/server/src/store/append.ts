@@ -3,9 +3,11 @@ import { type Candidate, pickAdmin } from '../domain/assignment.ts';
 import { idempotencyConflict } from '../domain/chat.ts';
 import type { Command, MessageCommand, Operation, Outcome } from '../domain/command.ts';
 import { assignTo, decide, type Decision, seeksAdmin } from '../domain/decide.ts';
+import { Tally } from '../domain/figures.ts';
 import type { Appended } from '../domain/ports.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
 import { type Dialect, marks, type Transaction, type Value } from './dialect.ts';
+import { addFigures } from './figures.ts';
 import { lockCandidates, noteWorkChanged } from './roster.ts';
 import {
   changingSessionColumns,
@@ -32,6 +34,8 @@ export interface AppendParts {
   readonly capacity: number;
   /** Told after each commit: how many commands it carried, and how long it took in seconds. */
   readonly onCommit?: (size: number, seconds: number) => void;
+  /** Any number: nodes that have different ones count in rows of their own, and do not wait for each other there. */
+  readonly shard?: number;
 }
 
 /** Most commands of one transaction: larger ones gain nothing and keep the first waiting. */
@@ -48,7 +52,10 @@ export class Appender {
   readonly #lanes: Lane[];
 
   constructor(parts: AppendParts) {
-    this.#lanes = Array.from({ length: parts.dialect.lanes }, () => new Lane(parts));
+    this.#lanes = Array.from(
+      { length: parts.dialect.lanes },
+      (_, lane) => new Lane({ ...parts, shard: (parts.shard ?? 0) + lane }),
+    );
   }
 
   append(command: Command, settle: (appended: Appended) => void): void {
@@ -301,14 +308,20 @@ class Batch {
     await this.#tx.insert('chat_sessions', sessionColumns, rows.changed, change);
     const messages: Value[][] = [];
     const events: Value[][] = [];
+    const tally = new Tally();
+    for (const id of this.#touched) tally.session(this.#stored.get(id) ?? null, this.#sessions.get(id) as SessionState);
     for (const { sessionId, event } of this.#newEvents()) {
-      if (event.kind === 'message') messages.push(messageRow(event.message));
-      else events.push(eventRow(sessionId, event));
+      if (event.kind === 'message') {
+        messages.push(messageRow(event.message));
+        tally.message(event.message.createdAt);
+      } else events.push(eventRow(sessionId, event));
     }
     await this.#tx.insert('chat_messages', messageColumns, messages);
     await this.#tx.insert('chat_events', eventColumns, events);
     await this.#tx.insert('chat_operation_logs', operationColumns, this.#operations.map(operationRow));
     if (events.length > 0) await noteWorkChanged(this.#tx, dialect, this.#adminsAffected());
+    // Last: whoever holds rows of figures waits for nothing but the commit.
+    await addFigures(this.#tx, dialect, tally, this.#parts.shard ?? 0);
   }
 
   *#newEvents(): Generator<{ sessionId: string; event: SessionEvent }> {
