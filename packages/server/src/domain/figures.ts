@@ -2,10 +2,11 @@ import type { SessionState } from './session.ts';
 
 /**
  * What the store counts as it goes, so that lists and statistics never have to count rows. What happened is counted in
- * slots of a quarter of an hour: every business day, in whatever zone, is a whole number of them.
+ * slots of a quarter of an hour: every business day, in whatever zone, is a whole number of them. How the list of
+ * sessions stands now is counted in slots below zero.
  */
 export interface Figures {
-  /** Sessions by their status of now; only in the slot `NOW`. */
+  /** Sessions by their status of now: in `ALL`, and again where their newest message lies in the list. */
   readonly waiting: number;
   readonly active: number;
   readonly closed: number;
@@ -36,11 +37,28 @@ const NONE: Figures = {
 export const figureNames = Object.keys(NONE) as readonly Figure[];
 
 export const SLOT_MS = 900_000;
-/** The slot of what is so now, whenever it became so. */
-export const NOW = -1;
+/** All sessions, whatever their place in the list. */
+export const ALL = -1;
+/** Those without a message: the end of the list. */
+export const SILENT = -2;
+/**
+ * Those whose newest message lies in one stretch of six hours. So long that a session which is talked in seldom moves
+ * from one to the next, so short that counting within one takes no time. A newer stretch has a smaller number.
+ */
+export const STRETCH_MS = 21_600_000;
+const FIRST_STRETCH = -10;
 
 export function slotOf(ms: number): number {
   return Math.floor(ms / SLOT_MS);
+}
+
+export function stretchOf(lastMessageTime: number | null): number {
+  return lastMessageTime === null ? SILENT : FIRST_STRETCH - Math.floor(lastMessageTime / STRETCH_MS);
+}
+
+/** The first moment after a stretch. */
+export function endOf(stretch: number): number {
+  return (FIRST_STRETCH - stretch + 1) * STRETCH_MS;
 }
 
 /** What one transaction adds to the figures and takes from them. Pure: the difference of states, whatever led from one to the other. */
@@ -73,7 +91,8 @@ export class Tally {
 
   #count(session: SessionState, sign: 1 | -1): void {
     const { status, createdAt, closedAt, firstUserMessageAt, firstReplyAt, ratedAt, ratingScore } = session;
-    this.add(NOW, status, sign);
+    this.add(ALL, status, sign);
+    this.add(stretchOf(session.lastMessageTime), status, sign);
     this.add(slotOf(createdAt), 'created', sign);
     if (status === 'closed' && closedAt !== null) this.add(slotOf(closedAt), 'completed', sign);
     if (firstReplyAt !== null) {
@@ -89,10 +108,11 @@ export class Tally {
   }
 }
 
-/** Most changes of a session are messages, which change nothing that is counted of the session itself. */
+/** Most changes of a session are messages, which seldom change what is counted of the session itself. */
 function countsAlike(a: SessionState, b: SessionState): boolean {
   return (
     a.status === b.status &&
+    stretchOf(a.lastMessageTime) === stretchOf(b.lastMessageTime) &&
     a.closedAt === b.closedAt &&
     a.firstReplyAt === b.firstReplyAt &&
     a.ratedAt === b.ratedAt &&

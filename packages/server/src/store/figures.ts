@@ -1,4 +1,5 @@
-import { type Figure, figureNames, NOW, slotOf, type Tally } from '../domain/figures.ts';
+import { ALL, type Figure, figureNames, slotOf, type Tally } from '../domain/figures.ts';
+import type { SessionStatus } from '@switchboard/protocol';
 import type { DayFigures } from '../domain/ports.ts';
 import type { Dialect, Row, Run, Transaction, Value } from './dialect.ts';
 
@@ -64,9 +65,28 @@ export type Read = (sql: string, values: readonly Value[]) => Promise<Row[]>;
 export async function readStatusCounts(read: Read): Promise<{ waiting: number; active: number; closed: number }> {
   const [row] = await read(
     'SELECT SUM(waiting) AS w, SUM(active) AS a, SUM(closed) AS c FROM chat_figures WHERE slot=?',
-    [NOW],
+    [ALL],
   );
   return { waiting: Number(row?.['w'] ?? 0), active: Number(row?.['a'] ?? 0), closed: Number(row?.['c'] ?? 0) };
+}
+
+/**
+ * The stretch of the list in which the session at an offset is, and how many sessions lie before that stretch.
+ * @returns null when the list is shorter
+ */
+export async function readStretch(
+  read: Read,
+  status: SessionStatus | 'all',
+  offset: number,
+): Promise<{ slot: number; before: number } | null> {
+  const count = status === 'all' ? 'SUM(waiting+active+closed)' : `SUM(${status})`;
+  const [row] = await read(
+    `SELECT slot, upto - own AS preceding FROM
+       (SELECT slot, ${count} AS own, SUM(${count}) OVER (ORDER BY slot) AS upto FROM chat_figures WHERE slot<? GROUP BY slot) s
+     WHERE upto>? ORDER BY slot LIMIT 1`,
+    [ALL, offset],
+  );
+  return row ? { slot: Number(row['slot']), before: Number(row['preceding']) } : null;
 }
 
 /** @param from and `to` begin slots, as every day does */

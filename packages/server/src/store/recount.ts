@@ -1,4 +1,4 @@
-import { type Figure, figureNames, NOW, SLOT_MS, Tally } from '../domain/figures.ts';
+import { ALL, type Figure, figureNames, SLOT_MS, STRETCH_MS, stretchOf, Tally } from '../domain/figures.ts';
 import type { Dialect, Row, Run } from './dialect.ts';
 import { addFiguresByRun, figureColumn } from './figures.ts';
 
@@ -18,6 +18,10 @@ async function differences(run: Run, name: Dialect['name']): Promise<Tally> {
   const { begin, end } = forms[name];
   for (const statement of begin) await run(statement);
   const tally = new Tally();
+  for (const row of await run(list(name))) {
+    const stretch = row['stretch'] === null ? null : Number(row['stretch']) * STRETCH_MS;
+    for (const slot of [ALL, stretchOf(stretch)]) addTo(tally, slot, ['waiting', 'active', 'closed'], row, 1);
+  }
   for (const { figures, sql } of scans(name)) {
     for (const row of await run(sql)) addTo(tally, Number(row['slot']), figures, row, 1);
   }
@@ -38,6 +42,14 @@ interface Scan {
   readonly sql: string;
 }
 
+/** How the list stands: sessions by status and by the stretch of their newest message. */
+function list(name: Dialect['name']): string {
+  const { seconds, quotient } = forms[name];
+  const sums = ['waiting', 'active', 'closed'].map((s) => `SUM(CASE WHEN status='${s}' THEN 1 ELSE 0 END) AS ${s}`);
+  const stretch = quotient(seconds('last_message_time'), STRETCH_MS / 1000);
+  return `SELECT ${stretch} AS stretch, ${sums.join(',')} FROM chat_sessions GROUP BY 1`;
+}
+
 /** The figures' meaning, as queries over all rows. */
 function scans(name: Dialect['name']): Scan[] {
   const { seconds, milliseconds, atLeastZero } = forms[name];
@@ -46,10 +58,6 @@ function scans(name: Dialect['name']): Scan[] {
     `SELECT ${slot(column)} AS slot, ${sums} FROM chat_sessions WHERE ${where} GROUP BY 1`;
   const waited = `${milliseconds('first_reply_at')} - COALESCE(${milliseconds('first_user_message_at')}, ${milliseconds('first_reply_at')})`;
   return [
-    ...(['waiting', 'active', 'closed'] as const).map((status): Scan => ({
-      figures: [status],
-      sql: `SELECT ${NOW} AS slot, COUNT(*) AS ${status} FROM chat_sessions WHERE status='${status}'`,
-    })),
     { figures: ['created'], sql: perSlot('created_at', 'COUNT(*) AS created', '1=1') },
     {
       figures: ['completed'],

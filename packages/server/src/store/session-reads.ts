@@ -1,6 +1,7 @@
+import { endOf, SILENT } from '../domain/figures.ts';
 import type { SessionPlace, SessionRange, SessionSummary } from '../domain/ports.ts';
 import { type Row, toTime, type Value } from './dialect.ts';
-import type { Read } from './figures.ts';
+import { type Read, readStretch } from './figures.ts';
 import { chatMessage, messageColumns, sessionColumns, sessionState } from './rows.ts';
 
 /** A query, or a part of one, with the values of its marks. */
@@ -9,17 +10,28 @@ interface Part {
   readonly values: readonly Value[];
 }
 
-const ORDER = 'ORDER BY last_message_time DESC, session_id DESC';
+const ORDER = 'last_message_time DESC, session_id DESC';
+
+/** A page that begins further down is not counted off from the top. */
+const NEAR = 500;
 
 /**
- * Sessions with their newest messages, newest first. The ids come from an index alone, however deep the page: only the
- * sessions that are shown are then read in full.
+ * Sessions with their newest messages, newest first. The ids come from an index alone; only the sessions that are shown
+ * are then read in full.
  */
-export function readSessions(read: Read, range: SessionRange): Promise<SessionSummary[]> {
-  const which: Part =
-    range.status === 'all' ? { sql: '', values: [] } : { sql: 'status=? AND', values: [range.status] };
-  const ids = 'page' in range ? pageOf(which, range) : behind(which, range.after, range.pageSize);
-  return summaries(read, ids, range.pageSize);
+export async function readSessions(read: Read, range: SessionRange): Promise<SessionSummary[]> {
+  const { status, pageSize } = range;
+  const which: Part = status === 'all' ? { sql: '', values: [] } : { sql: 'status=? AND', values: [status] };
+  if ('after' in range) return summaries(read, behind(which, range.after, pageSize), pageSize);
+  const offset = (range.page - 1) * pageSize;
+  if (offset < NEAR) return summaries(read, fromTop(which, pageSize, offset), pageSize);
+  // The counters know in which stretch of the list the page begins: only within it the store has to count.
+  const stretch = await readStretch(read, status, offset);
+  if (!stretch) return [];
+  const skip = offset - stretch.before;
+  const ids =
+    stretch.slot === SILENT ? silent(which, pageSize, skip) : fromMoment(which, endOf(stretch.slot), pageSize, skip);
+  return summaries(read, ids, pageSize);
 }
 
 export async function readSession(read: Read, sessionId: string): Promise<SessionSummary | null> {
@@ -36,29 +48,46 @@ export async function readOpenSessionOf(read: Read, userId: number): Promise<Ses
   return found ?? null;
 }
 
-function pageOf(which: Part, { page, pageSize }: { readonly page: number; readonly pageSize: number }): Part {
+function fromTop(which: Part, limit: number, skip: number): Part {
   return {
-    sql: `SELECT session_id AS id FROM chat_sessions WHERE ${which.sql} 1=1 ${ORDER} LIMIT ? OFFSET ?`,
-    values: [...which.values, pageSize, (page - 1) * pageSize],
+    sql: `SELECT session_id AS id FROM chat_sessions WHERE ${which.sql} 1=1 ORDER BY ${ORDER} LIMIT ? OFFSET ?`,
+    values: [...which.values, limit, skip],
   };
 }
 
 /** Sessions without a message are the end of the list. NULL compares with nothing: they are a range of their own. */
+function silent(which: Part, limit: number, skip = 0): Part {
+  return {
+    sql: `SELECT session_id AS id FROM chat_sessions WHERE ${which.sql} last_message_time IS NULL ORDER BY session_id DESC LIMIT ? OFFSET ?`,
+    values: [...which.values, limit, skip],
+  };
+}
+
+function fromMoment(which: Part, before: number, limit: number, skip: number): Part {
+  const spoken = {
+    sql: `SELECT session_id AS id FROM chat_sessions WHERE ${which.sql} last_message_time<? ORDER BY ${ORDER} LIMIT ? OFFSET ?`,
+    values: [...which.values, toTime(before), limit, skip],
+  };
+  return oneAfterTheOther(spoken, silent(which, limit));
+}
+
 function behind(which: Part, { lastMessageTime, sessionId }: SessionPlace, limit: number): Part {
-  const ids = (where: string): string =>
-    `SELECT * FROM (SELECT session_id AS id FROM chat_sessions WHERE ${which.sql} ${where} ${ORDER} LIMIT ?) part`;
   if (lastMessageTime === null) {
-    const silent = ids('last_message_time IS NULL AND session_id<?');
-    return { sql: silent, values: [...which.values, sessionId, limit] };
+    return silent({ sql: `${which.sql} session_id<? AND`, values: [...which.values, sessionId] }, limit);
   }
   const time = toTime(lastMessageTime);
   // In this form every store finds the place by the index.
-  const spoken = ids('last_message_time<=? AND (last_message_time<? OR session_id<?)');
-  const silent = ids('last_message_time IS NULL');
-  return {
-    sql: `${spoken} UNION ALL ${silent}`,
-    values: [...which.values, time, time, sessionId, limit, ...which.values, limit],
+  const spoken = {
+    sql: `SELECT session_id AS id FROM chat_sessions
+          WHERE ${which.sql} last_message_time<=? AND (last_message_time<? OR session_id<?) ORDER BY ${ORDER} LIMIT ?`,
+    values: [...which.values, time, time, sessionId, limit],
   };
+  return oneAfterTheOther(spoken, silent(which, limit));
+}
+
+function oneAfterTheOther(first: Part, second: Part): Part {
+  const each = ({ sql }: Part): string => `SELECT id FROM (${sql}) part`;
+  return { sql: `${each(first)} UNION ALL ${each(second)}`, values: [...first.values, ...second.values] };
 }
 
 const columns = [

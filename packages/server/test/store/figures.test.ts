@@ -1,10 +1,10 @@
+import type { SessionStatus } from '@switchboard/protocol';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Command } from '../../src/domain/command.ts';
 import type { DayFigures } from '../../src/domain/ports.ts';
-import { SLOT_MS } from '../../src/domain/figures.ts';
-import type { Run } from '../../src/store/dialect.ts';
-import { fromTime, toTime } from '../../src/store/dialect.ts';
+import { SLOT_MS, STRETCH_MS } from '../../src/domain/figures.ts';
+import { fromTime, type Run, toTime, type Value } from '../../src/store/dialect.ts';
 import { recount } from '../../src/store/recount.ts';
 import type { SqlStore } from '../../src/store/sql-store.ts';
 import { admin, append, appendOk, type Bench, command, onEveryStore, user } from './open-store.ts';
@@ -64,6 +64,10 @@ async function agree(bench: Bench, store: SqlStore): Promise<void> {
   expect(await store.dayFigures(from, to)).toEqual(await scanned(bench, from, to));
 }
 
+async function list(store: SqlStore, status: SessionStatus | 'all', page: number, pageSize: number): Promise<string[]> {
+  return (await store.sessions({ status, page, pageSize })).items.map((s) => s.session.sessionId);
+}
+
 /** Few sessions, few people, and clocks that go back: everything that can be taken back is taken back sometimes. */
 const anyCommand = fc.record({
   kind: fc.constantFrom(
@@ -111,6 +115,58 @@ onEveryStore('figures', (bench) => {
       expect(await recounted(bench)).toBe(0);
     },
   );
+
+  test('a page far down is found by the counters, and is what the list has there', async () => {
+    await bench.fresh();
+    const store = await bench.store();
+    const statuses = ['waiting', 'active', 'closed'] as const;
+    // Five stretches, with borders, ties and sessions without a message; more sessions than are counted off from the top.
+    const rows = Array.from({ length: 1_500 }, (_, i): Value[] => [
+      `p${(i * 7919) % 1_500}`,
+      1,
+      statuses[i % 3] ?? 'waiting',
+      i % 3 === 1 ? 7 : null,
+      i % 50 === 0 ? null : toTime(AT - (i % 5) * STRETCH_MS + ((i % 11) - 1)),
+    ]);
+    const dialect = await bench.dialect();
+    await dialect.transaction((tx) =>
+      tx.insert('chat_sessions', ['session_id', 'user_id', 'status', 'admin_id', 'last_message_time'], rows),
+    );
+    await dialect.close();
+    await recounted(bench);
+    for (const status of ['all', ...statuses] as const) {
+      const wanted: string[] = [];
+      for (let page = 1; page <= 15; page++) wanted.push(...(await list(store, status, page, 100)));
+      expect(wanted).toHaveLength(status === 'all' ? 1_500 : 500);
+      const where = status === 'all' ? '' : `WHERE status = '${status}'`;
+      const all = await bench.rows(
+        `SELECT session_id FROM chat_sessions ${where} ORDER BY last_message_time DESC, session_id DESC`,
+      );
+      expect(wanted).toEqual(all.map((row) => row['session_id']));
+      for (const [page, pageSize] of [
+        [72, 7],
+        [90, 7],
+        [200, 7],
+        [16, 33],
+        [45, 33],
+        [1_499, 1],
+        [1_500, 1],
+        [1_501, 1],
+        [9_999, 100],
+      ] as const)
+        expect(await list(store, status, page, pageSize)).toEqual(wanted.slice((page - 1) * pageSize, page * pageSize));
+    }
+    // It stays right when sessions move and change.
+    const moved = (await list(store, 'all', 14, 100)).slice(0, 20);
+    for (const id of moved) await append(store, command('message', id, { by: user(1), at: AT + STRETCH_MS }));
+    for (const id of moved.slice(0, 9)) await append(store, command('close', id, { by: user(1), at: AT + STRETCH_MS }));
+    for (const status of ['all', 'closed', 'waiting'] as const) {
+      const all: string[] = [];
+      for (let page = 1; page <= 15; page++) all.push(...(await list(store, status, page, 100)));
+      expect(new Set(all).size).toBe((await store.sessions({ status, page: 1, pageSize: 1 })).total);
+    }
+    expect(await recounted(bench)).toBe(0);
+  });
 
   test('what is taken back is taken from the time in which it was counted', async () => {
     await bench.fresh();
