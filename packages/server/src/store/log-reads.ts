@@ -36,6 +36,8 @@ export async function readMessages(
     ]);
     return rows.map(chatMessage).reverse();
   }
+  // The newest page, as the session was when it was read.
+  if (range.page === 1) return readMessages(read, name, session, { ...range, beforeSeq: session.lastSeq + 1 });
   return readPage(read, name, session, range);
 }
 
