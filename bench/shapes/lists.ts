@@ -100,7 +100,7 @@ async function fill(scene: Scene, sessions: number): Promise<Filled> {
   await numbers(database, Math.max(sessions, LONG));
   // One session every ten seconds, the newest now. Ids are random, as real ones are.
   const at = (i: string): string => `DATE_SUB(NOW(), INTERVAL (${sessions} - ${i}) * 10 SECOND)`;
-  const id = (i: string): string => `CONCAT('session_', SUBSTR(MD5(${i}), 1, 26))`;
+  const id = (i: string): string => `CONCAT('session_', SUBSTR(SHA2(${i}, 256), 1, 26))`;
   const oldest = Math.floor(sessions / 50);
   await database.script(`
     SET SESSION time_zone = '+00:00';

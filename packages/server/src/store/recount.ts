@@ -1,5 +1,5 @@
 import { ALL, type Figure, figureNames, SLOT_MS, STRETCH_MS, stretchOf, Tally } from '../domain/figures.ts';
-import type { Dialect, Row, Run } from './dialect.ts';
+import type { Dialect, Row, Run, Transaction } from './dialect.ts';
 import { addFiguresByRun, figureColumn } from './figures.ts';
 
 /**
@@ -11,6 +11,19 @@ export async function recount(run: Run, name: Dialect['name']): Promise<number> 
   const difference = await differences(run, name);
   await addFiguresByRun(run, name, difference);
   return difference.changes().length;
+}
+
+/** Whether the counters know how many sessions of each status there are: a glance, where `recount` looks at everything. */
+export async function countersAgree(tx: Transaction): Promise<boolean> {
+  const statuses = ['waiting', 'active', 'closed'];
+  // One statement, so that both are of one moment.
+  const [row] = await tx.rows(
+    `SELECT ${statuses.map((s) => `s.${s} AS ${s}, f.${s} AS counted_${s}`).join(', ')}
+     FROM (SELECT ${statuses.map((s) => `COALESCE(SUM(CASE WHEN status='${s}' THEN 1 ELSE 0 END), 0) AS ${s}`).join(', ')} FROM chat_sessions) s
+     CROSS JOIN (SELECT ${statuses.map((s) => `COALESCE(SUM(${s}), 0) AS ${s}`).join(', ')} FROM chat_figures WHERE slot=${ALL}) f`,
+    [],
+  );
+  return statuses.every((s) => Number(row?.[s]) === Number(row?.[`counted_${s}`]));
 }
 
 /** What the rows say less what the counters say, both of one moment. */
@@ -52,8 +65,8 @@ function list(name: Dialect['name']): string {
 
 /** The figures' meaning, as queries over all rows. */
 function scans(name: Dialect['name']): Scan[] {
-  const { seconds, milliseconds, atLeastZero } = forms[name];
-  const slot = (column: string): string => forms[name].quotient(seconds(column), SLOT_MS / 1000);
+  const { seconds, milliseconds, quotient, atLeastZero } = forms[name];
+  const slot = (column: string): string => quotient(seconds(column), SLOT_MS / 1000);
   const perSlot = (column: string, sums: string, where: string): string =>
     `SELECT ${slot(column)} AS slot, ${sums} FROM chat_sessions WHERE ${where} GROUP BY 1`;
   const waited = `${milliseconds('first_reply_at')} - COALESCE(${milliseconds('first_user_message_at')}, ${milliseconds('first_reply_at')})`;
@@ -86,10 +99,10 @@ interface Forms {
   /** Before and after the reads, so that they see one moment. */
   readonly begin: readonly string[];
   readonly end: readonly string[];
-  seconds(column: string): string;
-  milliseconds(column: string): string;
-  quotient(value: string, by: number): string;
-  atLeastZero(value: string): string;
+  readonly seconds: (column: string) => string;
+  readonly milliseconds: (column: string) => string;
+  readonly quotient: (value: string, by: number) => string;
+  readonly atLeastZero: (value: string) => string;
 }
 
 /** Migrations have no dialect to ask; these words are needed by them alone. */
