@@ -115,7 +115,7 @@ test('R3.6 R3.8 R3.9 pages count from 1 and are 10 sessions long unless asked ot
   expect(await rest.sessions('?status=waiting')).toEqual({
     sessions: [],
     totalCount: 0,
-    pagination: { currentPage: 1, totalPages: 0, hasMore: false },
+    pagination: { currentPage: 1, totalPages: 0, hasMore: false, nextCursor: null },
   });
   for (let i = 0; i < 11; i += 1) {
     await visit(house);
@@ -132,7 +132,7 @@ test('R3.6 R3.8 R3.9 pages count from 1 and are 10 sessions long unless asked ot
   expect(await rest.sessions('?status=waiting&page=3')).toEqual({
     sessions: [],
     totalCount: 11,
-    pagination: { currentPage: 3, totalPages: 2, hasMore: false },
+    pagination: { currentPage: 3, totalPages: 2, hasMore: false, nextCursor: null },
   });
   expect((await rest.sessions('?status=waiting&page=1000000')).sessions).toEqual([]);
   expect((await rest.sessions('?status=waiting&pageSize=1&page=11')).sessions).toEqual(second.sessions);
@@ -140,7 +140,53 @@ test('R3.6 R3.8 R3.9 pages count from 1 and are 10 sessions long unless asked ot
     currentPage: 1,
     totalPages: 1,
     hasMore: false,
+    nextCursor: null,
   });
+});
+
+test('R3.32 R3.33 cursors lead through the list, past what moves meanwhile', async () => {
+  const rest = house.adminRest(newId());
+  const visitors: Awaited<ReturnType<typeof visit>>[] = [];
+  for (let i = 0; i < 7; i += 1) visitors.push(await visit(house));
+  const all = (await rest.sessions('?status=waiting&pageSize=100')).sessions.map((s) => s.sessionId);
+  expect(all).toHaveLength(7);
+  const [moved] = visitors.filter(({ sessionId }) => sessionId === all[5]);
+  const seen: string[] = [];
+  let cursor: string | null = '';
+  for (let pageSize = 2; cursor !== null; pageSize += 1) {
+    const from: string = cursor === '' ? '&page=1' : `&cursor=${encodeURIComponent(cursor)}`;
+    const list = await rest.sessions(`?status=pending&pageSize=${pageSize}${from}`);
+    expect(list.totalCount).toBe(7);
+    seen.push(...list.sessions.map((s) => s.sessionId));
+    cursor = list.pagination.nextCursor;
+    expect(list.pagination).toMatchObject({ currentPage: 1, hasMore: cursor !== null });
+    // Said on the way: it is in front now, where the walk has been.
+    if (pageSize === 2) await moved?.user.say('here I am again');
+  }
+  expect(seen).toEqual(all.toSpliced(5, 1));
+  expect((await rest.sessions('?status=waiting&pageSize=1')).sessions[0]?.sessionId).toBe(all[5]);
+  const past = await rest.sessions('?status=waiting&page=2');
+  expect(past).toMatchObject({ sessions: [], pagination: { hasMore: false, nextCursor: null } });
+});
+
+test('R3.32 a cursor that is none is refused, and so is one beside a page', async () => {
+  const rest = house.adminRest(newId());
+  for (const query of [
+    'cursor=',
+    'cursor=x',
+    'cursor=17',
+    'cursor=-1.a',
+    `cursor=${'1'.repeat(14)}.a`,
+    'cursor=1.a&cursor=1.b',
+  ]) {
+    const { code, details } = await rest.refused('GET', `/sessions?${query}`);
+    expect([query, code, details?.field]).toEqual([query, 'INVALID_PARAMETER', 'cursor']);
+  }
+  expect((await rest.refused('GET', '/sessions?cursor=1.a&page=1')).details?.field).toBe('cursor');
+  // Well-formed places that nobody gave out are places all the same.
+  for (const time of ['', '0', '9999999999999']) {
+    expect((await rest.sessions(`?cursor=${time}.%F0%9F%98%80'%00"`)).pagination.currentPage).toBe(1);
+  }
 });
 
 test('R3.7 the session with the newest message comes first', async () => {

@@ -13,7 +13,7 @@ import {
   StatsResult,
   success,
 } from '@switchboard/protocol';
-import type { ErrorCode, Message, OperationLog, Pagination, Session } from '@switchboard/protocol';
+import type { ErrorCode, Message, OperationLog, Pagination, Session, SessionPagination } from '@switchboard/protocol';
 import { faults, timeFaults } from './faults.ts';
 
 export interface ErrorAnswer {
@@ -114,7 +114,7 @@ export class Rest {
     return error;
   }
 
-  async sessions(query = ''): Promise<{ sessions: Session[]; totalCount: number; pagination: Pagination }> {
+  async sessions(query = ''): Promise<{ sessions: Session[]; totalCount: number; pagination: SessionPagination }> {
     return (await this.ok('GET', `/sessions${query}`)) as never;
   }
 

@@ -6,7 +6,7 @@ import { startSwitchboard, stop, type Subject } from '../subjects/start.ts';
 import { documentTables, numbers } from './resume.ts';
 import type { Scene } from './scene.ts';
 
-/** Sessions of the one long history. */
+/** Messages of the one long history. */
 export const LONG = 100_000;
 const REQUESTS = 40;
 const PAGE_SIZE = 20;
@@ -14,20 +14,29 @@ const PAGE_SIZE = 20;
 export interface Question {
   readonly name: string;
   readonly path: string;
+  /** The page that is asked for, or whose cursor leads on: a number, or a share of all. */
+  readonly page?: number;
+  readonly share?: number;
+  readonly cursor?: true;
   /** Fewest sessions with which it makes sense. */
   readonly from: number;
 }
 
-const list = (status: string, page: number): string => `/sessions?status=${status}&page=${page}&pageSize=${PAGE_SIZE}`;
+const list = (status: string): string => `/sessions?status=${status}&pageSize=${PAGE_SIZE}`;
 const history = (query: string): string => `/sessions/long/messages?pageSize=50&${query}`;
 
 export const questions: readonly Question[] = [
-  { name: 'all, first page', path: list('all', 1), from: 0 },
-  { name: 'closed, first page', path: list('closed', 1), from: 0 },
-  { name: 'active (spread evenly), first page', path: list('active', 1), from: 0 },
-  { name: 'waiting (the oldest 2 %), first page', path: list('waiting', 1), from: 0 },
-  { name: 'all, page 1,000', path: list('all', 1_000), from: 100_000 },
-  { name: 'all, at 90 %', path: '', from: 0 },
+  { name: 'all, first page', path: list('all'), from: 0 },
+  { name: 'closed, first page', path: list('closed'), from: 0 },
+  { name: 'active (spread evenly), first page', path: list('active'), from: 0 },
+  { name: 'waiting (the oldest 2 %), first page', path: list('waiting'), from: 0 },
+  { name: 'all, page 1,000', path: list('all'), page: 1_000, from: 100_000 },
+  { name: 'closed, page 1,000', path: list('closed'), page: 1_000, from: 100_000 },
+  { name: 'all, page at 90 %', path: list('all'), share: 0.9, from: 0 },
+  { name: 'all, cursor behind page 1', path: list('all'), page: 1, cursor: true, from: 0 },
+  { name: 'all, cursor behind page 1,000', path: list('all'), page: 1_000, cursor: true, from: 100_000 },
+  { name: 'all, cursor at 90 %', path: list('all'), share: 0.9, cursor: true, from: 0 },
+  { name: 'waiting, cursor at 90 % of them', path: list('waiting'), share: 0.9 / 50, cursor: true, from: 0 },
   { name: 'statistics of today', path: '/stats/today', from: 0 },
   { name: 'history, newest page', path: history('page=1'), from: 0 },
   { name: 'history, page 1,000', path: history('page=1000'), from: 0 },
@@ -91,7 +100,7 @@ async function fill(scene: Scene, sessions: number): Promise<Filled> {
   await numbers(database, Math.max(sessions, LONG));
   // One session every ten seconds, the newest now. Ids are random, as real ones are.
   const at = (i: string): string => `DATE_SUB(NOW(), INTERVAL (${sessions} - ${i}) * 10 SECOND)`;
-  const id = (i: string): string => `CONCAT('session_', SUBSTR(MD5(${i}), 1, 26))`;
+  const id = (i: string): string => `CONCAT('session_', SUBSTR(SHA2(${i}, 256), 1, 26))`;
   const oldest = Math.floor(sessions / 50);
   await database.script(`
     SET SESSION time_zone = '+00:00';
@@ -121,11 +130,23 @@ async function measure(filled: readonly Filled[]): Promise<ListRun> {
     run.set(question.name, figures);
     for (const one of filled) {
       if (one.sessions < question.from) continue;
-      const page = Math.floor((one.sessions * 0.9) / PAGE_SIZE);
-      figures.set(one.sessions, await askOften(one, question.path || list('all', page)));
+      figures.set(one.sessions, await askOften(one, await pathOf(one, question)));
     }
   }
   return run;
+}
+
+async function pathOf(one: Filled, { path, page, share, cursor }: Question): Promise<string> {
+  const number = share === undefined ? page : Math.floor((one.sessions * share) / PAGE_SIZE);
+  if (number === undefined) return path;
+  const paged = `${path}&page=${number}`;
+  if (!cursor) return paged;
+  const agent = new Agent({ maxSockets: 1 });
+  const { data } = JSON.parse(await get(agent, one.subject.port, one.token, `/api/admin/chat${paged}`)) as {
+    data: { pagination: { nextCursor: string } };
+  };
+  agent.destroy();
+  return `${path}&cursor=${encodeURIComponent(data.pagination.nextCursor)}`;
 }
 
 async function askOften({ subject, database, token }: Filled, path: string): Promise<ListFigures> {
@@ -149,7 +170,7 @@ async function selects(database: Database): Promise<number> {
   return Number(row?.['Value']);
 }
 
-function get(agent: Agent, port: number, token: string, path: string): Promise<void> {
+function get(agent: Agent, port: number, token: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const asked = request(
       { agent, host: '127.0.0.1', port, path, headers: { authorization: `Bearer ${token}` } },
@@ -158,7 +179,7 @@ function get(agent: Agent, port: number, token: string, path: string): Promise<v
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => (text += chunk));
         response.on('end', () => {
-          if (response.statusCode === 200) resolve();
+          if (response.statusCode === 200) resolve(text);
           else reject(new Error(`${path}: ${response.statusCode} ${text.slice(0, 200)}`));
         });
       },

@@ -113,3 +113,11 @@ export const Pagination = Type.Object({
   hasMore: Type.Boolean(),
 });
 export type Pagination = Type.Static<typeof Pagination>;
+
+export const SessionPagination = Type.Object({
+  ...Pagination.properties,
+  nextCursor: Type.Union([Type.String(), Type.Null()], {
+    description: 'For `cursor` of the next request; null at the end of the list',
+  }),
+});
+export type SessionPagination = Type.Static<typeof SessionPagination>;

@@ -32,3 +32,5 @@ export const limits = {
 export const ID_PATTERN = '^[A-Za-z0-9_-]{1,100}$';
 /** A sender's own id of a message, unique per session and sender for ever. */
 export const CLIENT_MESSAGE_ID_PATTERN = '^[A-Za-z0-9_-]{1,64}$';
+/** A place in the list of sessions: nothing that clients read, but what they send must be one. Ids of adopted sessions may be any text. */
+export const SESSION_CURSOR_PATTERN = '^[0-9]{0,13}\\.[\\s\\S]{1,100}$';

@@ -24,8 +24,8 @@ export const operationWords: Readonly<Record<string, OperationWords>> = {
     id: 'listSessions',
     text: { en: 'List sessions', zh: '会话列表' },
     more: {
-      en: 'Newest message first. `pending` is another word for `waiting`.',
-      zh: '按最新消息时间倒序。`pending` 等同于 `waiting`。',
+      en: 'Newest message first. `pending` is another word for `waiting`. `cursor` goes on where the answer before ended, however far down, and cannot be combined with `page`.',
+      zh: '按最新消息时间倒序。`pending` 等同于 `waiting`。`cursor` 从上一次结果的末尾继续，翻到多深都同样快，不能与 `page` 同时使用。',
     },
   },
   'admin GET /sessions/{sessionId}': { id: 'getSession', text: { en: 'One session', zh: '会话详情' } },

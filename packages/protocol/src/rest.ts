@@ -9,16 +9,17 @@ import {
   SentMessageType,
   Session,
   SessionId,
+  SessionPagination,
   Time,
 } from './entities.ts';
-import { limits } from './limits.ts';
+import { limits, SESSION_CURSOR_PATTERN } from './limits.ts';
 
 /** Schemas of the REST routes: what comes in and what goes out, one block a route. */
 
 const page = Type.Optional(Type.Integer({ minimum: 1, maximum: limits.page, default: 1 }));
 const pageSize = (usual: number) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: limits.pageSize, default: usual }));
-const cursor = Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }));
+const seqCursor = Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }));
 
 /** A successful answer around its data. */
 export const success = <T extends Type.TSchema>(data: T) => Type.Object({ success: Type.Literal(true), data });
@@ -49,18 +50,24 @@ export const ListSessionsQuery = Type.Object({
   ),
   page,
   pageSize: pageSize(10),
+  cursor: Type.Optional(
+    Type.String({
+      pattern: SESSION_CURSOR_PATTERN,
+      description: '`nextCursor` of the answer before; instead of `page`',
+    }),
+  ),
 });
 export type ListSessionsQuery = Type.Static<typeof ListSessionsQuery>;
 export const SessionList = Type.Object({
   sessions: Type.Array(Session),
   totalCount: Type.Integer(),
-  pagination: Pagination,
+  pagination: SessionPagination,
 });
 
 export const SessionResult = Type.Object({ session: Session });
 export const CurrentSession = Type.Object({ session: Type.Union([Session, Type.Null()]) });
 
-export const MessagesQuery = Type.Object({ page, pageSize: pageSize(20), beforeSeq: cursor, afterSeq: cursor });
+export const MessagesQuery = Type.Object({ page, pageSize: pageSize(20), beforeSeq: seqCursor, afterSeq: seqCursor });
 export type MessagesQuery = Type.Static<typeof MessagesQuery>;
 export const MessageList = Type.Object({
   messages: Type.Array(Message),

@@ -47,6 +47,11 @@ export function nodeId(): string {
   return `node_${randomDigits(16)}`;
 }
 
+/** Which rows of shared counters a node writes: nodes seldom meet there. */
+export function randomShard(): number {
+  return randomBytes(2).readUInt16BE();
+}
+
 /** A new secret of 256 random bits, as text. */
 export function newSecret(): string {
   return randomBytes(32).toString('base64url');

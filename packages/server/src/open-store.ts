@@ -1,4 +1,5 @@
 import type { Config } from './config.ts';
+import { randomShard } from './ids.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { BorrowedPool } from './store/borrowed-pool.ts';
@@ -29,6 +30,7 @@ export async function openStore(config: Config, { log, metrics, pool }: StorePar
   const store = new SqlStore({
     dialect,
     capacity: config.maxActiveSessionsPerAdmin,
+    shard: randomShard(),
     onCommit: (size, seconds) => {
       metrics.commitSize.observe(size);
       metrics.commitSeconds.observe(seconds);

@@ -13,6 +13,7 @@ import { openRedis } from '../../../testing/redis.ts';
 import { describeWith } from '../../../testing/requires.ts';
 import { freshFolder } from '../../../testing/run-folder.ts';
 import { startSwitchboard } from '../../../testing/switchboard.ts';
+import { sqliteDialect } from '../src/store/sqlite.ts';
 
 const program = fileURLToPath(new URL('../bin/switchboard.js', import.meta.url));
 const secret = 'a-secret-of-more-than-32-bytes-for-this-test';
@@ -153,6 +154,22 @@ describe('doctor', () => {
     const right = await run(['doctor'], env, folder);
     expect(right).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ its tables are up to date') });
     expect(right.stdout).toContain('what is committed survives a power loss');
+    expect(right.stdout).toContain('✓ its counters agree with its rows');
+  });
+
+  test('tells counters that somebody’s own SQL has made wrong, and migrate puts them right', async () => {
+    const folder = freshFolder('doctor');
+    const env = { DATABASE_URL: 'sqlite:./yes.db', JWT_SECRET: secret };
+    await run(['migrate'], env, folder);
+    const dialect = await sqliteDialect(join(folder, 'yes.db'));
+    await dialect.transaction(async (tx) => tx.insert('chat_sessions', ['session_id', 'user_id'], [['mine', 1]]));
+    await dialect.close();
+    const wrong = await run(['doctor'], env, folder);
+    expect(wrong).toMatchObject({ code: 1, stdout: expect.stringContaining('✗ its counters do not agree') });
+    expect((await run(['migrate'], env, folder)).stdout).toContain('were put right: 3\n');
+    const right = await run(['doctor'], env, folder);
+    expect(right).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ its counters agree with its rows') });
+    expect((await run(['migrate'], env, folder)).stdout).not.toContain('put right');
   });
 
   test('takes only an address for --url', async () => {
@@ -227,6 +244,7 @@ describe('doctor', () => {
       const { stdout } = await run(['doctor'], env);
       expect(stdout).toMatch(/✓ MySQL \d+\.\d+/);
       expect(stdout).toContain('✓ its tables are up to date');
+      expect(stdout).toContain('✓ its counters agree with its rows');
       expect(stdout).toMatch(/✓ Redis \d+\.\d+\S* answers in [\d.]+ ms/);
     });
   });

@@ -6,6 +6,7 @@ import type {
   Pagination,
   SentMessageType,
   Session,
+  SessionPagination,
 } from '@switchboard/protocol';
 import { ChatError, checkMessageTexts, checkText, conflict, invalid } from '@switchboard/protocol';
 import type { Command, Operation, Outcome } from './command.ts';
@@ -26,7 +27,7 @@ import { samePayload } from './same-payload.ts';
 import type { Actor, ChatMessage, Identity } from './session.ts';
 import { SYSTEM } from './session.ts';
 import { type TodayStats, todayStats } from './statistics.ts';
-import { iso, messageView, pagination, sessionView } from './views.ts';
+import { cursorAt, iso, messageView, pagination, placeAt, sessionView } from './views.ts';
 
 /** Who calls, and how they came in. */
 export interface Caller {
@@ -153,12 +154,24 @@ export class Chat {
   async sessions(
     caller: Caller,
     query: ListSessionsQuery,
-  ): Promise<{ sessions: Session[]; totalCount: number; pagination: Pagination }> {
+  ): Promise<{ sessions: Session[]; totalCount: number; pagination: SessionPagination }> {
     admin(caller);
-    const { page = 1, pageSize = 10 } = query;
+    const { page = 1, pageSize = 10, cursor } = query;
+    if (cursor !== undefined && query.page !== undefined) {
+      throw invalid('cursor', 'cannot be combined with page', '不能与 page 同时使用');
+    }
     const status = query.status === 'pending' ? 'waiting' : (query.status ?? 'all');
-    const { items, total } = await this.#parts.store.sessions({ status, page, pageSize });
-    return { sessions: await this.#views(items), totalCount: total, pagination: pagination(page, pageSize, total) };
+    const { items, total } =
+      cursor === undefined
+        ? await this.#parts.store.sessions({ status, page, pageSize })
+        : // One more than asked tells whether more follow.
+          await this.#parts.store.sessions({ status, after: placeAt(cursor), pageSize: pageSize + 1 });
+    const shown = items.slice(0, pageSize);
+    const paging = pagination(page, pageSize, total);
+    if (cursor !== undefined) paging.hasMore = items.length > pageSize;
+    const last = shown.at(-1);
+    const nextCursor = paging.hasMore && last ? cursorAt(last.session) : null;
+    return { sessions: await this.#views(shown), totalCount: total, pagination: { ...paging, nextCursor } };
   }
 
   /** A session, for an admin or for its own user. */
@@ -189,7 +202,7 @@ export class Chat {
     // One more than asked tells whether more follow, without counting.
     if (beforeSeq !== undefined) range = { beforeSeq, pageSize: pageSize + 1 };
     if (afterSeq !== undefined) range = { afterSeq, pageSize: pageSize + 1 };
-    const found = await this.#parts.store.messages(sessionId, range);
+    const found = await this.#parts.store.messages(session, range);
     const more = found.length > pageSize;
     const shown = !more ? found : beforeSeq === undefined ? found.slice(0, pageSize) : found.slice(1);
     const paging = pagination(page, pageSize, total);

@@ -25,6 +25,18 @@ export interface SessionSummary {
   readonly lastMessage: ChatMessage | null;
 }
 
+/** A place in the list of sessions: behind this session, as it was when the list was read. */
+export interface SessionPlace {
+  readonly lastMessageTime: number | null;
+  readonly sessionId: string;
+}
+
+/** Which sessions, newest message first: a page, or those behind a place in the list. */
+export type SessionRange = { readonly status: SessionState['status'] | 'all'; readonly pageSize: number } & (
+  | { readonly page: number }
+  | { readonly after: SessionPlace }
+);
+
 /** Which messages of a session: a page counted from the newest, or those before or after a place in the log. */
 export type MessageRange =
   | { readonly page: number; readonly pageSize: number }
@@ -76,13 +88,12 @@ export interface Store {
   append(command: Command, settle: (appended: Appended) => void): void;
 
   session(sessionId: string): Promise<SessionSummary | null>;
-  sessions(filter: {
-    status: SessionState['status'] | 'all';
-    page: number;
-    pageSize: number;
-  }): Promise<Page<SessionSummary>>;
-  /** Messages of a session, oldest first. `total` is `SessionState.messageCount`, which the caller has. */
-  messages(sessionId: string, range: MessageRange): Promise<readonly ChatMessage[]>;
+  sessions(range: SessionRange): Promise<Page<SessionSummary>>;
+  /** Messages of a session, oldest first. Pages are those of the session as it is given: what came since is not in them. */
+  messages(
+    session: Pick<SessionState, 'sessionId' | 'messageCount' | 'lastSeq'>,
+    range: MessageRange,
+  ): Promise<readonly ChatMessage[]>;
   /** The session's events with `afterSeq < seq`, in order, at most `limit`. */
   log(sessionId: string, afterSeq: number, limit: number): Promise<readonly SessionEvent[]>;
 
@@ -113,6 +124,7 @@ export interface Store {
   waiting(limit: number): Promise<readonly string[]>;
   activeSessionsOf(adminId: number): Promise<readonly string[]>;
   statusCounts(): Promise<{ waiting: number; active: number; closed: number }>;
+  /** @param from and `to` are whole quarters of an hour */
   dayFigures(from: number, to: number): Promise<DayFigures>;
 
   recordOperations(operations: readonly Operation[]): Promise<void>;

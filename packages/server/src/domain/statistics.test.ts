@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { SLOT_MS } from './figures.ts';
 import { businessDay } from './statistics.ts';
 
 const day = (at: string, zone: string): { from: string; to: string } => {
@@ -34,4 +35,14 @@ test.each([
   ['far east', '2026-11-25T10:30:00Z', 'Pacific/Kiritimati', '2026-11-25T10:00:00.000Z', '2026-11-26T10:00:00.000Z'],
 ])('the business day: %s', (_name, at, zone, from, to) => {
   expect(day(at, zone)).toEqual({ from, to });
+});
+
+test('a day of any zone is a whole number of the slots in which the store counts', { timeout: 60_000 }, () => {
+  const odd = Intl.supportedValuesOf('timeZone').filter((zone) =>
+    [0, 180].some((days) => {
+      const { from, to } = businessDay(Date.UTC(2026, 0, 1 + days), zone);
+      return from % SLOT_MS !== 0 || to % SLOT_MS !== 0;
+    }),
+  );
+  expect(odd).toEqual([]);
 });

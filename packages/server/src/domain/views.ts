@@ -1,5 +1,5 @@
 import type { FrameMessage, LogEvent, Message, Pagination, Session, UserInfo } from '@switchboard/protocol';
-import type { SessionSummary } from './ports.ts';
+import type { SessionPlace, SessionSummary } from './ports.ts';
 import type { ChatMessage, Identity, SessionEvent } from './session.ts';
 
 /** How the rules' nouns look from outside: the shapes of the requirements document, times as ISO 8601 UTC. */
@@ -87,6 +87,17 @@ export function frameMessage(message: ChatMessage): FrameMessage {
 export function pagination(page: number, pageSize: number, total: number): Pagination {
   const totalPages = Math.ceil(total / pageSize);
   return { currentPage: page, totalPages, hasMore: page < totalPages };
+}
+
+/** A place in the list of sessions as clients carry it: the time by which the list is ordered, and the id. */
+export function cursorAt({ lastMessageTime, sessionId }: SessionPlace): string {
+  return `${lastMessageTime ?? ''}.${sessionId}`;
+}
+
+/** @param cursor matches `SESSION_CURSOR_PATTERN` */
+export function placeAt(cursor: string): SessionPlace {
+  const dot = cursor.indexOf('.');
+  return { lastMessageTime: dot === 0 ? null : Number(cursor.slice(0, dot)), sessionId: cursor.slice(dot + 1) };
 }
 
 /** An event of a session's log as clients read it. */

@@ -8,6 +8,7 @@ import {
   RatingBody,
   SendMessageBody,
   type Session,
+  type SessionPagination,
   SessionParams,
 } from '@switchboard/protocol';
 import type { HostAccount } from './account.ts';
@@ -72,7 +73,7 @@ export class Party {
 
   async sessions(
     query: ListSessionsQuery = {},
-  ): Promise<{ sessions: Session[]; totalCount: number; pagination: Pagination }> {
+  ): Promise<{ sessions: Session[]; totalCount: number; pagination: SessionPagination }> {
     check.sessions(query);
     return this.#chat.sessions(this.#caller, query);
   }

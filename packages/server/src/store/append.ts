@@ -3,10 +3,12 @@ import { type Candidate, pickAdmin } from '../domain/assignment.ts';
 import { idempotencyConflict } from '../domain/chat.ts';
 import type { Command, MessageCommand, Operation, Outcome } from '../domain/command.ts';
 import { assignTo, decide, type Decision, seeksAdmin } from '../domain/decide.ts';
+import { Tally } from '../domain/figures.ts';
 import { samePayload } from '../domain/same-payload.ts';
 import type { Appended } from '../domain/ports.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
 import { type Dialect, marks, type Transaction, type Value } from './dialect.ts';
+import { addFigures } from './figures.ts';
 import { lockCandidates, noteWorkChanged } from './roster.ts';
 import {
   changingSessionColumns,
@@ -40,6 +42,8 @@ export interface AppendParts {
   readonly capacity: number;
   /** Told after each commit: how many commands it carried, and how long it took in seconds. */
   readonly onCommit?: (size: number, seconds: number) => void;
+  /** Any number: nodes that have different ones count in rows of their own, and do not wait for each other there. */
+  readonly shard?: number;
 }
 
 /** Most commands of one transaction: larger ones gain nothing and keep the first waiting. */
@@ -58,7 +62,10 @@ export class Appender {
   readonly #lanes: Lane[];
 
   constructor(parts: AppendParts) {
-    this.#lanes = Array.from({ length: parts.dialect.lanes }, () => new Lane(parts));
+    this.#lanes = Array.from(
+      { length: parts.dialect.lanes },
+      (_, lane) => new Lane({ ...parts, shard: (parts.shard ?? 0) + lane }),
+    );
   }
 
   append(command: Command, settle: (appended: Appended) => void): void {
@@ -332,10 +339,13 @@ class Batch {
     const plain: Value[][] = [];
     const messages: Value[][] = [];
     const events: Value[][] = [];
+    const tally = new Tally();
+    for (const id of this.#touched) tally.session(this.#stored.get(id) ?? null, this.#sessions.get(id) as SessionState);
     for (const { sessionId, event } of this.#newEvents()) {
       if (event.kind === 'message') {
         if (isPlain(event.message)) plain.push(plainMessageRow(event.message));
         else messages.push(messageRow(event.message));
+        tally.message(event.message.createdAt);
       } else events.push(eventRow(sessionId, event));
     }
     this.#tx.insert('chat_messages', plainMessageColumns, plain);
@@ -343,6 +353,8 @@ class Batch {
     this.#tx.insert('chat_events', eventColumns, events);
     this.#tx.insert('chat_operation_logs', operationColumns, this.#operations.map(operationRow));
     if (events.length > 0) noteWorkChanged(this.#tx, dialect, this.#adminsAffected());
+    // Last: whoever holds rows of figures waits for nothing but the commit.
+    addFigures(this.#tx, dialect, tally, this.#parts.shard ?? 0);
   }
 
   *#newEvents(): Generator<{ sessionId: string; event: SessionEvent }> {

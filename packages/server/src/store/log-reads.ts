@@ -1,12 +1,72 @@
-import type { CaughtUp, LogPlace } from '../domain/ports.ts';
-import type { SessionEvent } from '../domain/session.ts';
+import type { CaughtUp, LogPlace, MessageRange } from '../domain/ports.ts';
+import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
 import { type Dialect, marks, type Row, type Transaction, type Value } from './dialect.ts';
+import type { Read } from './figures.ts';
 import { receiptsOf } from './receipts.ts';
 import { chatMessage, eventColumns, messageColumns, sessionColumns, sessionEvent, sessionState } from './rows.ts';
 
 /** Events of all logs of one read together, about: what one answer may weigh. */
 const EVENTS = 4_000;
 const EVENTS_EACH = 500;
+
+/** The messages, by the index that has them in order: left to choose, MariaDB sorts all that a long session has. */
+const messagesBySeq: Readonly<Record<Dialect['name'], string>> = {
+  mysql: 'chat_messages FORCE INDEX (uq_session_seq)',
+  sqlite: 'chat_messages',
+};
+
+/** Messages of a session, oldest first, in one query that takes as long for the oldest as for the newest. */
+export async function readMessages(
+  read: Read,
+  name: Dialect['name'],
+  session: Pick<SessionState, 'sessionId' | 'messageCount' | 'lastSeq'>,
+  range: MessageRange,
+): Promise<ChatMessage[]> {
+  const { sessionId } = session;
+  const from = `SELECT ${messageColumns.join(',')} FROM ${messagesBySeq[name]} WHERE session_id=?`;
+  if ('afterSeq' in range) {
+    const rows = await read(`${from} AND seq>? ORDER BY seq LIMIT ?`, [sessionId, range.afterSeq, range.pageSize]);
+    return rows.map(chatMessage);
+  }
+  if ('beforeSeq' in range) {
+    const rows = await read(`${from} AND seq<? ORDER BY seq DESC LIMIT ?`, [
+      sessionId,
+      range.beforeSeq,
+      range.pageSize,
+    ]);
+    return rows.map(chatMessage).reverse();
+  }
+  // The newest page, as the session was when it was read.
+  if (range.page === 1) return readMessages(read, name, session, { ...range, beforeSeq: session.lastSeq + 1 });
+  return readPage(read, name, session, range);
+}
+
+/**
+ * A page counted from the newest, without counting. Message number n has a seq of at least n, and of n plus the other
+ * events of the log at most: that stretch alone is looked at, and how many events lie before it tells where to begin.
+ */
+async function readPage(
+  read: Read,
+  name: Dialect['name'],
+  { sessionId, messageCount, lastSeq }: Pick<SessionState, 'sessionId' | 'messageCount' | 'lastSeq'>,
+  { page, pageSize }: { readonly page: number; readonly pageSize: number },
+): Promise<ChatMessage[]> {
+  const last = messageCount - (page - 1) * pageSize;
+  if (last < 1) return [];
+  const first = Math.max(1, last - pageSize + 1);
+  const others = lastSeq - messageCount;
+  const rows = await read(
+    `SELECT ${messageColumns.map((c) => `m.${c}`).join(',')}
+     FROM (SELECT COUNT(*) AS events FROM chat_events WHERE session_id=? AND seq<?) before_it
+     JOIN (SELECT seq, ROW_NUMBER() OVER (ORDER BY seq) AS place FROM ${messagesBySeq[name]}
+           WHERE session_id=? AND seq>=? AND seq<=?) stretch
+       ON stretch.place > before_it.events AND stretch.place <= before_it.events + ?
+     JOIN chat_messages m ON m.session_id=? AND m.seq=stretch.seq
+     ORDER BY m.seq`,
+    [sessionId, first, sessionId, first, last + others, last - first + 1, sessionId],
+  );
+  return rows.map(chatMessage);
+}
 
 /**
  * Reads many sessions and what follows in their logs, in a handful of queries however many sessions there are.
@@ -23,7 +83,7 @@ export function readLogs(dialect: Dialect, places: readonly LogPlace[]): Promise
     const receipts = rows.length === 0 ? [] : await receiptsOf(tx, ids);
     const behind = places.filter((p) => (sessions.get(p.sessionId)?.lastSeq ?? 0) > p.afterSeq);
     const each = Math.min(EVENTS_EACH, Math.max(20, Math.floor(EVENTS / (behind.length || 1))));
-    const events = await readStretches(tx, behind, each);
+    const events = await readStretches(tx, dialect, behind, each);
     return places.map((place): CaughtUp | null => {
       const session = sessions.get(place.sessionId);
       if (!session) return null;
@@ -35,13 +95,14 @@ export function readLogs(dialect: Dialect, places: readonly LogPlace[]): Promise
 
 /** The next `limit` events of one log. */
 export async function readLog(dialect: Dialect, place: LogPlace, limit: number): Promise<SessionEvent[]> {
-  const events = await dialect.transaction((tx) => readStretches(tx, [place], limit));
+  const events = await dialect.transaction((tx) => readStretches(tx, dialect, [place], limit));
   return unbroken(events.get(place.sessionId) ?? [], place.afterSeq, limit);
 }
 
 /** Stretches are cut by seq, not by LIMIT: messages and other events share the numbers, so the two tables fit together. */
 async function readStretches(
   tx: Transaction,
+  dialect: Dialect,
   places: readonly LogPlace[],
   limit: number,
 ): Promise<Map<string, SessionEvent[]>> {
@@ -55,7 +116,8 @@ async function readStretches(
     if (list) list.push(event);
     else found.set(id, [event]);
   };
-  for (const row of await tx.rows(`SELECT ${messageColumns.join(',')} FROM chat_messages WHERE ${where}`, values)) {
+  const messages = `SELECT ${messageColumns.join(',')} FROM ${messagesBySeq[dialect.name]}`;
+  for (const row of await tx.rows(`${messages} WHERE ${where}`, values)) {
     const message = chatMessage(row);
     add(row, { kind: 'message', seq: message.seq, at: message.createdAt, message });
   }

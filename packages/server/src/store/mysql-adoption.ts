@@ -176,7 +176,6 @@ async function listInOrder(run: Run): Promise<void> {
       message_id VARCHAR(100) NOT NULL,
       sender_type ENUM('user', 'admin') NOT NULL,
       created_at TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
-      asked TIMESTAMP(3) NULL,
       PRIMARY KEY (session_id, seq)
     ) ENGINE=InnoDB DEFAULT ${TEXT}`,
   );
@@ -187,10 +186,9 @@ async function listInOrder(run: Run): Promise<void> {
   }
   await inChunks(run, 'chat_sessions', 'session_id', (where, values) =>
     run(
-      `INSERT INTO chat_adoption (session_id, seq, message_id, sender_type, created_at, asked)
+      `INSERT INTO chat_adoption (session_id, seq, message_id, sender_type, created_at)
        SELECT session_id, ROW_NUMBER() OVER (PARTITION BY session_id ORDER BY created_at, message_id),
-         message_id, sender_type, created_at,
-         MIN(CASE WHEN sender_type = 'user' THEN created_at END) OVER (PARTITION BY session_id)
+         message_id, sender_type, created_at
        FROM chat_messages FORCE INDEX (idx_adoption) WHERE ${where}`,
       values,
     ),
@@ -251,9 +249,14 @@ async function summarise(run: Run): Promise<void> {
   );
   await run(
     `INSERT INTO chat_adoption_sessions (session_id, messages, newest, asked, answered)
-     SELECT session_id, COUNT(*), MAX(created_at), MIN(asked),
-       MIN(CASE WHEN sender_type = 'admin' AND created_at >= asked THEN created_at END)
-     FROM chat_adoption GROUP BY session_id`,
+     SELECT g.session_id, g.messages, g.newest, g.asked,
+       (SELECT MIN(l.created_at) FROM chat_adoption l
+        WHERE l.session_id = g.session_id AND l.sender_type = 'admin' AND l.created_at >= g.asked)
+     FROM (
+       SELECT session_id, COUNT(*) AS messages, MAX(created_at) AS newest,
+         MIN(CASE WHEN sender_type = 'user' THEN created_at END) AS asked
+       FROM chat_adoption GROUP BY session_id
+     ) g`,
   );
   // Tables without statistics: in this order each row is found by its primary key, whatever the optimiser thinks.
   await run(

@@ -1,5 +1,6 @@
 import type { Migration, Run } from './dialect.ts';
 import { noteAbsentAdmins, numberAndSummarise, reshape, tieMessages } from './mysql-adoption.ts';
+import { recount } from './recount.ts';
 
 /**
  * Migrations of MySQL and MariaDB. Released ones are never changed; a new one is added at the end.
@@ -15,6 +16,8 @@ export const mysqlMigrations: Readonly<Record<string, Migration>> = {
   '0004-number-and-summarise': numberAndSummarise,
   '0005-indexes': indexes,
   '0006-absent-admins': noteAbsentAdmins,
+  '0007-figures': figures,
+  '0008-indexes-of-changes': indexesOfChanges,
 };
 
 async function all(run: Run, statements: readonly string[]): Promise<void> {
@@ -117,10 +120,6 @@ const wantedIndexes = {
     idx_user_status: 'INDEX idx_user_status (user_id, status)',
     idx_waiting: 'INDEX idx_waiting (status, waiting_since)',
     idx_closed_at: 'INDEX idx_closed_at (closed_at)',
-    idx_first_reply_at: 'INDEX idx_first_reply_at (first_reply_at)',
-    idx_rated_at: 'INDEX idx_rated_at (rated_at)',
-    // For nodes that look for what a lost hint did not tell them.
-    idx_updated_at: 'INDEX idx_updated_at (updated_at)',
   },
   chat_messages: {
     idx_session_id: 'INDEX idx_session_id (session_id)',
@@ -131,17 +130,53 @@ const wantedIndexes = {
   },
 } as const;
 
+async function indexNames(run: Run, table: string): Promise<Set<unknown>> {
+  const rows = await run(
+    `SELECT DISTINCT index_name AS name FROM information_schema.statistics
+     WHERE table_schema = DATABASE() AND table_name = ?`,
+    [table],
+  );
+  return new Set(rows.map((row) => row['name']));
+}
+
 /** Adds the indexes that are missing, all of a table's in one ALTER, and the document's foreign key. */
 async function indexes(run: Run): Promise<void> {
   for (const [table, wanted] of Object.entries(wantedIndexes)) {
-    const rows = await run(
-      `SELECT DISTINCT index_name AS name FROM information_schema.statistics
-       WHERE table_schema = DATABASE() AND table_name = ?`,
-      [table],
-    );
-    const there = new Set(rows.map((row) => row['name']));
+    const there = await indexNames(run, table);
     const missing = Object.entries(wanted).filter(([name]) => !there.has(name));
     if (missing.length > 0) await run(`ALTER TABLE ${table} ${missing.map(([, form]) => `ADD ${form}`).join(', ')}`);
   }
   await tieMessages(run);
+}
+
+/** The counters of lists and statistics (store/figures.ts), brought to what the rows say. */
+async function figures(run: Run): Promise<void> {
+  await run(
+    `CREATE TABLE IF NOT EXISTS chat_figures (
+      slot INT NOT NULL,
+      shard TINYINT NOT NULL,
+      waiting BIGINT NOT NULL DEFAULT 0,
+      active BIGINT NOT NULL DEFAULT 0,
+      closed BIGINT NOT NULL DEFAULT 0,
+      created BIGINT NOT NULL DEFAULT 0,
+      completed BIGINT NOT NULL DEFAULT 0,
+      answered BIGINT NOT NULL DEFAULT 0,
+      response_ms BIGINT NOT NULL DEFAULT 0,
+      rated BIGINT NOT NULL DEFAULT 0,
+      rating_sum BIGINT NOT NULL DEFAULT 0,
+      messages BIGINT NOT NULL DEFAULT 0,
+      PRIMARY KEY (slot, shard)
+    ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+  );
+  await recount(run, 'mysql');
+}
+
+/** Indexes that every message moved, or that only counting needed: gone. Recent events are found by one of their own. */
+async function indexesOfChanges(run: Run): Promise<void> {
+  const there = await indexNames(run, 'chat_sessions');
+  const unneeded = ['idx_first_reply_at', 'idx_rated_at', 'idx_updated_at'].filter((name) => there.has(name));
+  if (unneeded.length > 0) await run(`ALTER TABLE chat_sessions ${unneeded.map((n) => `DROP INDEX ${n}`).join(', ')}`);
+  if (!(await indexNames(run, 'chat_events')).has('idx_created_at')) {
+    await run('ALTER TABLE chat_events ADD INDEX idx_created_at (created_at)');
+  }
 }

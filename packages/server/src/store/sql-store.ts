@@ -1,4 +1,4 @@
-import { Kysely, type SelectQueryBuilder } from 'kysely';
+import { CompiledQuery, Kysely } from 'kysely';
 import type { Command, Operation } from '../domain/command.ts';
 import type {
   Appended,
@@ -10,22 +10,28 @@ import type {
   Page,
   RepeatKey,
   Roster,
+  SessionRange,
   SessionSummary,
   Store,
 } from '../domain/ports.ts';
 import type { Receipt, ReceiptResult } from '../domain/receipts.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
 import { Appender, type AppendParts } from './append.ts';
-import { type Dialect, fromTime, type Row, toTime } from './dialect.ts';
-import { readLog, readLogs } from './log-reads.ts';
+import { type Dialect, fromTime, type Row, toTime, type Value } from './dialect.ts';
+import { readDayFigures, readStatusCounts } from './figures.ts';
+import { readLog, readLogs, readMessages } from './log-reads.ts';
 import { assertMigrated, migrate } from './migrate.ts';
 import { patiently } from './patiently.ts';
 import { storeReceipts } from './receipts.ts';
 import { SqlRoster } from './roster.ts';
 import { toldWhenAway } from './told-when-away.ts';
-import { chatMessage, messageColumns, operationColumns, operationRow, sessionColumns, sessionState } from './rows.ts';
+import { operationColumns, operationRow, sessionColumns, sessionState } from './rows.ts';
+import { readOpenSessionOf, readSession, readSessions } from './session-reads.ts';
 import type { Tables } from './tables.ts';
 import { openSessions, repeatedMessages } from './user-sessions.ts';
+
+/** Events are stamped by nodes, changes of rows by the store: how far their clocks may be apart without a change being missed. */
+const CLOCKS_APART_MS = 120_000;
 
 /** The store over any dialect. Reads are typed queries; writes of the log go through the Appender. */
 export class SqlStore implements Store {
@@ -54,56 +60,23 @@ export class SqlStore implements Store {
     this.#appender.append(command, settle);
   }
 
-  async session(sessionId: string): Promise<SessionSummary | null> {
-    const found = await this.#summaries((query) => query.where('s.session_id', '=', sessionId));
-    return found[0] ?? null;
+  session(sessionId: string): Promise<SessionSummary | null> {
+    return this.#read(() => readSession(this.#rows, sessionId));
   }
 
-  async sessions({
-    status,
-    page,
-    pageSize,
-  }: {
-    status: SessionState['status'] | 'all';
-    page: number;
-    pageSize: number;
-  }): Promise<Page<SessionSummary>> {
-    // The page's ids come from an index alone; only its own rows are then read in full.
-    let ids = this.#db
-      .selectFrom('chat_sessions')
-      .select('session_id as id')
-      .orderBy('last_message_time', 'desc')
-      .orderBy('session_id', 'desc')
-      .limit(pageSize)
-      .offset((page - 1) * pageSize);
-    let count = this.#db.selectFrom('chat_sessions').select(({ fn }) => fn.countAll<number>().as('count'));
-    if (status !== 'all') {
-      ids = ids.where('status', '=', status);
-      count = count.where('status', '=', status);
-    }
-    const [items, total] = await Promise.all([
-      this.#summaries((query) => query.innerJoin(ids.as('page'), 'page.id', 's.session_id') as unknown as SummaryQuery),
-      this.#read(() => count.executeTakeFirstOrThrow()),
-    ]);
-    return { items, total: Number(total.count) };
+  async sessions(range: SessionRange): Promise<Page<SessionSummary>> {
+    const [items, counts] = await this.#read(() =>
+      Promise.all([readSessions(this.#rows, range), readStatusCounts(this.#rows)]),
+    );
+    const { waiting, active, closed } = counts;
+    return { items, total: { all: waiting + active + closed, waiting, active, closed }[range.status] };
   }
 
-  async messages(sessionId: string, range: MessageRange): Promise<readonly ChatMessage[]> {
-    let query = this.#db
-      .selectFrom('chat_messages')
-      .select([...messageColumns])
-      .where('session_id', '=', sessionId)
-      .limit(range.pageSize);
-    if ('afterSeq' in range) {
-      query = query.where('seq', '>', range.afterSeq).orderBy('seq', 'asc');
-    } else {
-      query = query.orderBy('seq', 'desc');
-      if ('beforeSeq' in range) query = query.where('seq', '<', range.beforeSeq);
-      else query = query.offset((range.page - 1) * range.pageSize);
-    }
-    const rows = await this.#read(() => query.execute());
-    const found = rows.map((row) => chatMessage(row as unknown as Row));
-    return 'afterSeq' in range ? found : found.reverse();
+  messages(
+    session: Pick<SessionState, 'sessionId' | 'messageCount' | 'lastSeq'>,
+    range: MessageRange,
+  ): Promise<readonly ChatMessage[]> {
+    return this.#read(() => readMessages(this.#rows, this.#dialect.name, session, range));
   }
 
   log(sessionId: string, afterSeq: number, limit: number): Promise<readonly SessionEvent[]> {
@@ -139,12 +112,18 @@ export class SqlStore implements Store {
   }
 
   async changedWithin(ms: number): Promise<readonly SessionState[]> {
+    const { now } = this.#dialect;
+    const long = now(-ms - CLOCKS_APART_MS);
+    const columns = (table: string): string => sessionColumns.map((c) => `${table}.${c}`).join(',');
+    // By the indexes of what changes a session, so that `updated_at`, which each message changes, needs none.
     const rows = await this.#read(() =>
-      this.#dialect.transaction((tx) =>
-        tx.rows(
-          `SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE updated_at >= ${this.#dialect.now(-ms)}`,
-          [],
-        ),
+      this.#rows(
+        `SELECT ${columns('s')} FROM chat_sessions s WHERE s.last_message_time >= ${long} AND s.updated_at >= ${now(-ms)}
+         UNION
+         SELECT ${columns('s')} FROM chat_sessions s
+         JOIN (SELECT DISTINCT session_id FROM chat_events WHERE created_at >= ${long}) e ON e.session_id = s.session_id
+         WHERE s.updated_at >= ${now(-ms)}`,
+        [],
       ),
     );
     return rows.map(sessionState);
@@ -162,16 +141,8 @@ export class SqlStore implements Store {
     return this.#read(() => repeatedMessages(this.#dialect, keys));
   }
 
-  async openSessionOf(userId: number): Promise<SessionSummary | null> {
-    const found = await this.#summaries((query) =>
-      query
-        .where('s.user_id', '=', userId)
-        .where('s.status', 'in', ['waiting', 'active'])
-        .orderBy('s.created_at', 'desc')
-        .orderBy('s.session_id', 'desc')
-        .limit(1),
-    );
-    return found[0] ?? null;
+  openSessionOf(userId: number): Promise<SessionSummary | null> {
+    return this.#read(() => readOpenSessionOf(this.#rows, userId));
   }
 
   reserveSession(userId: number, proposed: string): Promise<string> {
@@ -203,7 +174,8 @@ export class SqlStore implements Store {
         .select('session_id')
         .where('status', '=', 'waiting')
         .orderBy('waiting_since', 'asc')
-        .orderBy('created_at', 'asc')
+        // The index ends with the id: of a long queue only its head is read.
+        .orderBy('session_id', 'asc')
         .limit(limit)
         .execute(),
     );
@@ -223,57 +195,12 @@ export class SqlStore implements Store {
     return rows.map((row) => row.session_id);
   }
 
-  async statusCounts(): Promise<{ waiting: number; active: number; closed: number }> {
-    const rows = await this.#read(() =>
-      this.#db
-        .selectFrom('chat_sessions')
-        .select(({ fn }) => ['status', fn.countAll<number>().as('count')])
-        .groupBy('status')
-        .execute(),
-    );
-    const counts = { waiting: 0, active: 0, closed: 0 };
-    for (const row of rows) counts[row.status] = Number(row.count);
-    return counts;
+  statusCounts(): Promise<{ waiting: number; active: number; closed: number }> {
+    return this.#read(() => readStatusCounts(this.#rows));
   }
 
-  async dayFigures(from: number, to: number): Promise<DayFigures> {
-    const within = { from: toTime(from), to: toTime(to) };
-    const between = (column: 'created_at' | 'closed_at' | 'first_reply_at' | 'rated_at') =>
-      this.#db.selectFrom('chat_sessions').where(column, '>=', within.from).where(column, '<', within.to);
-    const [created, closed, answers, ratings, messages] = await this.#read(() =>
-      Promise.all([
-        between('created_at')
-          .select(({ fn }) => fn.countAll<number>().as('count'))
-          .executeTakeFirstOrThrow(),
-        between('closed_at')
-          .where('status', '=', 'closed')
-          .select(({ fn }) => fn.countAll<number>().as('count'))
-          .executeTakeFirstOrThrow(),
-        between('first_reply_at').select(['first_user_message_at', 'first_reply_at']).execute(),
-        between('rated_at')
-          .select(({ fn }) => [fn.countAll<number>().as('count'), fn.sum<number>('rating_score').as('sum')])
-          .executeTakeFirstOrThrow(),
-        this.#db
-          .selectFrom('chat_messages')
-          .where('created_at', '>=', within.from)
-          .where('created_at', '<', within.to)
-          .select(({ fn }) => fn.countAll<number>().as('count'))
-          .executeTakeFirstOrThrow(),
-      ]),
-    );
-    let responseMs = 0;
-    for (const row of answers) {
-      responseMs += Math.max(0, (fromTime(row.first_reply_at) ?? 0) - (fromTime(row.first_user_message_at) ?? 0));
-    }
-    return {
-      created: Number(created.count),
-      closed: Number(closed.count),
-      answered: answers.length,
-      responseMs,
-      rated: Number(ratings.count),
-      ratingSum: Number(ratings.sum ?? 0),
-      messages: Number(messages.count),
-    };
+  dayFigures(from: number, to: number): Promise<DayFigures> {
+    return this.#read(() => readDayFigures(this.#rows, from, to));
   }
 
   async recordOperations(operations: readonly Operation[]): Promise<void> {
@@ -322,31 +249,12 @@ export class SqlStore implements Store {
     await this.#dialect.close();
   }
 
-  /** Sessions with their newest message, picked by `pick`, newest message first unless `pick` orders otherwise. */
-  async #summaries(pick: (query: SummaryQuery) => SummaryQuery): Promise<SessionSummary[]> {
-    const query = this.#db
-      .selectFrom('chat_sessions as s')
-      .leftJoin('chat_messages as m', 'm.message_id', 's.last_message_id')
-      .select(sessionColumns.map((c) => `s.${c}` as const))
-      .select(messageColumns.map((c) => `m.${c} as m_${c}` as const));
-    const picked = pick(query as unknown as SummaryQuery)
-      .orderBy('s.last_message_time', 'desc')
-      .orderBy('s.session_id', 'desc');
-    const rows = (await this.#read(() => picked.execute())) as unknown as Row[];
-    return rows.map((row) => ({
-      session: sessionState(row),
-      lastMessage: row['m_message_id'] === null ? null : chatMessage(unprefixed(row)),
-    }));
-  }
+  /** One query outside any transaction. */
+  readonly #rows = async (sql: string, values: readonly Value[]): Promise<Row[]> =>
+    (await this.#db.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
 
   /** Runs a read; a store that is away becomes the error that callers know. */
   #read<T>(work: () => Promise<T>): Promise<T> {
     return toldWhenAway(work, this.#dialect);
   }
-}
-
-type SummaryQuery = SelectQueryBuilder<Tables & { s: Tables['chat_sessions'] }, 's', object>;
-
-function unprefixed(row: Row): Row {
-  return Object.fromEntries(messageColumns.map((c) => [c, row[`m_${c}`] ?? null]));
 }

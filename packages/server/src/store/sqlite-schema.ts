@@ -1,9 +1,14 @@
 import type { Migration } from './dialect.ts';
+import { recount } from './recount.ts';
 
 /** Migrations of the embedded store. Released ones are never changed; a new one is added at the end. */
 export const sqliteMigrations: Readonly<Record<string, Migration>> = {
   '0001-first-tables': async (run) => {
     for (const statement of firstTables) await run(statement);
+  },
+  '0002-figures': async (run) => {
+    for (const statement of figures) await run(statement);
+    await recount(run, 'sqlite');
   },
 };
 
@@ -105,4 +110,26 @@ const firstTables = [
     address VARCHAR(64) NOT NULL,
     created_at TEXT NOT NULL
   )`,
+];
+
+/** The counters of lists and statistics (store/figures.ts), and no more indexes for what they replace. */
+const figures = [
+  `CREATE TABLE chat_figures (
+    slot INTEGER NOT NULL,
+    shard INTEGER NOT NULL,
+    waiting INTEGER NOT NULL DEFAULT 0,
+    active INTEGER NOT NULL DEFAULT 0,
+    closed INTEGER NOT NULL DEFAULT 0,
+    created INTEGER NOT NULL DEFAULT 0,
+    completed INTEGER NOT NULL DEFAULT 0,
+    answered INTEGER NOT NULL DEFAULT 0,
+    response_ms INTEGER NOT NULL DEFAULT 0,
+    rated INTEGER NOT NULL DEFAULT 0,
+    rating_sum INTEGER NOT NULL DEFAULT 0,
+    messages INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (slot, shard)
+  ) WITHOUT ROWID`,
+  'DROP INDEX idx_first_reply_at',
+  'DROP INDEX idx_rated_at',
+  'CREATE INDEX idx_event_created_at ON chat_events (created_at)',
 ];

@@ -10,6 +10,7 @@ export interface Tables {
   chat_receipts: ReceiptsTable;
   chat_reservations: ReservationsTable;
   chat_operation_logs: OperationsTable;
+  chat_figures: FiguresTable;
 }
 
 /** One row a session. The first eight columns are the requirements document's; the rest are ours. */
@@ -103,4 +104,20 @@ interface OperationsTable {
   outcome: string;
   address: string;
   created_at: string;
+}
+
+/** What is counted, by quarter of an hour and shard; see `Figures`. The slot -1 is that of now. */
+interface FiguresTable {
+  slot: number;
+  shard: number;
+  waiting: number;
+  active: number;
+  closed: number;
+  created: number;
+  completed: number;
+  answered: number;
+  response_ms: number;
+  rated: number;
+  rating_sum: number;
+  messages: number;
 }

@@ -5,6 +5,7 @@ import type { Config } from '../config.ts';
 import type { Clock } from '../domain/ports.ts';
 import { dialectOf } from '../open-store.ts';
 import type { Dialect } from '../store/dialect.ts';
+import { countersAgree } from '../store/recount.ts';
 import { checkMysql } from './check-mysql.ts';
 import { bad, type Finding, good, note, reasonOf } from './finding.ts';
 import { migrationsDone } from './migrate.ts';
@@ -20,7 +21,9 @@ export async function checkDatabase(database: Config['database'], clock: Clock):
   try {
     dialect = await dialectOf(database);
     findings.push(...(database.kind === 'sqlite' ? await checkSqlite(dialect) : await checkMysql(dialect, clock)));
-    findings.push(await checkMigrations(dialect));
+    const migrations = await checkMigrations(dialect);
+    findings.push(migrations);
+    if (migrations.verdict === 'good') findings.push(await checkCounters(dialect));
   } catch (error) {
     findings.push(unreachable(error));
   } finally {
@@ -118,6 +121,19 @@ async function checkMigrations(dialect: Dialect): Promise<Finding> {
       en: 'The next start runs them, or now: switchboard migrate. Make a backup first',
       zh: '下次启动时自动执行，也可立即运行 switchboard migrate。请先备份',
     },
+  );
+}
+
+async function checkCounters(dialect: Dialect): Promise<Finding> {
+  if (await dialect.transaction((tx) => countersAgree(tx))) {
+    return good('its counters agree with its rows', '计数与数据一致');
+  }
+  return bad(
+    {
+      en: 'its counters do not agree with its rows: somebody else has written to the tables',
+      zh: '计数与数据不一致：有其他程序写过这些表',
+    },
+    { en: 'Count anew: switchboard migrate', zh: '重新计数：switchboard migrate' },
   );
 }
 

@@ -4,18 +4,20 @@ import { createMetrics } from '../metrics.ts';
 import { dialectOf, openStore } from '../open-store.ts';
 import type { Dialect } from '../store/dialect.ts';
 import { NewerDatabaseError } from '../store/migrate.ts';
+import { recount } from '../store/recount.ts';
 import { reasonOf } from './finding.ts';
 import { fail } from './verb.ts';
 
-/** Brings the database to this version's tables, as a start would, and ends. */
+/** Brings the database to this version's tables, as a start would, counts anew what lists and statistics show, and ends. */
 export async function migrate(config: Config): Promise<number> {
   // The log goes to stderr here: stdout says what was done.
   const log = createLog(config.logLevel, process.stderr);
   try {
     const store = await openStore(config, { log, metrics: createMetrics(), pool: null });
     await store.close();
-    const names = await migrationsOf(config.database);
+    const { names, wrong } = await settled(config.database);
     process.stdout.write(`The database is up to date: ${names.length} migrations, the last one is ${names.at(-1)}\n`);
+    if (wrong > 0) process.stdout.write(`Counters that did not agree with the rows were put right: ${wrong}\n`);
     return 0;
   } catch (error) {
     if (error instanceof NewerDatabaseError) return fail(error.message, 1);
@@ -23,10 +25,11 @@ export async function migrate(config: Config): Promise<number> {
   }
 }
 
-async function migrationsOf(database: Config['database']): Promise<string[]> {
+async function settled(database: Config['database']): Promise<{ names: string[]; wrong: number }> {
   const dialect = await dialectOf(database);
   try {
-    return await migrationsDone(dialect);
+    const wrong = await dialect.alone((run) => recount(run, dialect.name));
+    return { names: await migrationsDone(dialect), wrong };
   } finally {
     await dialect.close();
   }

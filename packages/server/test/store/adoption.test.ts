@@ -20,7 +20,7 @@ import {
   sum,
 } from './adopted-content.ts';
 import { documentSql, fillOldTables } from './document-tables.ts';
-import { admin, appendOk, command, mysqlOptions, user } from './open-store.ts';
+import { admin, appendOk, command, messagesOf, mysqlOptions, user } from './open-store.ts';
 
 const SESSIONS = Number(process.env['ADOPT_SESSIONS'] ?? 5_000);
 
@@ -96,7 +96,7 @@ for (const [service, open] of [
           firstReplyAt: Date.UTC(2024, 0, 6, 0, 0, 5),
         });
         expect(await found('a1')).toBeUndefined();
-        const same = await store.messages('s_same_second', { page: 1, pageSize: 10 });
+        const same = await messagesOf(store, 's_same_second', { page: 1, pageSize: 10 });
         expect(same.map((m) => [m.seq, m.messageId])).toEqual([
           [1, 'z'],
           [2, 'a'],
@@ -109,7 +109,7 @@ for (const [service, open] of [
           [{ url: 'https://a/1.png', name: 'x', size: 12 }],
           [],
         ]);
-        expect((await store.messages('s_wrong_count', { page: 1, pageSize: 10 })).map((m) => m.content)).toEqual(
+        expect((await messagesOf(store, 's_wrong_count', { page: 1, pageSize: 10 })).map((m) => m.content)).toEqual(
           charset === 'utf8mb4' ? ['é ü ß', '👩‍👩‍👧‍👦 𠮷'] : ['é ü ß'],
         );
 

@@ -1,6 +1,16 @@
 import { expect, test } from 'vitest';
 import { SqlStore } from '../../src/store/sql-store.ts';
-import { admin, append, appendOk, brokenRules, command, onEveryStore, user, verdict } from './open-store.ts';
+import {
+  admin,
+  append,
+  appendOk,
+  brokenRules,
+  command,
+  messagesOf,
+  onEveryStore,
+  user,
+  verdict,
+} from './open-store.ts';
 
 onEveryStore('append', (bench) => {
   test('numbers the events of a session 1, 2, 3 … whichever node they come through', async () => {
@@ -39,7 +49,7 @@ onEveryStore('append', (bench) => {
     const outcomes = await Promise.all(sent.map((c) => appendOk(store, c)));
     const seqs = outcomes.map((o) => o.message?.seq ?? 0);
     expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
-    const found = await store.messages('ordered', { page: 1, pageSize: 300 });
+    const found = await messagesOf(store, 'ordered', { page: 1, pageSize: 300 });
     expect(found.map((m) => m.content)).toEqual(sent.map((_, i) => String(i)));
   });
 
@@ -150,7 +160,7 @@ onEveryStore('append', (bench) => {
   ])('keeps %s exactly', async (_name, content) => {
     const store = await bench.store();
     const { message } = await appendOk(store, command('message', 'texts', { content }));
-    const found = await store.messages('texts', { afterSeq: (message?.seq ?? 1) - 1, pageSize: 1 });
+    const found = await messagesOf(store, 'texts', { afterSeq: (message?.seq ?? 1) - 1, pageSize: 1 });
     expect(found[0]?.content).toBe(content);
     expect((await store.session('texts'))?.lastMessage?.content).toBe(content);
   });

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { freshFolder } from '../../../../testing/run-folder.ts';
 import { mysqlMigrations } from '../../src/store/mysql-schema.ts';
 import { NewerDatabaseError } from '../../src/store/migrate.ts';
+import { sqliteMigrations } from '../../src/store/sqlite-schema.ts';
 import { sqliteDialect } from '../../src/store/sqlite.ts';
 import { SqlStore } from '../../src/store/sql-store.ts';
 import { type Bench, command, appendOk, onEveryStore } from './open-store.ts';
@@ -40,7 +41,7 @@ onEveryStore('migrations', (bench) => {
     await expect(store.ready()).rejects.toThrow();
     await store.migrate();
     await store.ready();
-    const last = bench.name === 'sqlite' ? '0001-first-tables' : Object.keys(mysqlMigrations).at(-1);
+    const last = Object.keys(bench.name === 'sqlite' ? sqliteMigrations : mysqlMigrations).at(-1);
     await execute(bench, `DELETE FROM chat_schema WHERE name = '${last}'`);
     await expect(store.ready()).rejects.toThrow(last);
     await store.close();

@@ -7,7 +7,8 @@ import type { Database, SqlServer } from '../../../../testing/sql-server.ts';
 import path from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Command, Outcome } from '../../src/domain/command.ts';
-import type { Appended } from '../../src/domain/ports.ts';
+import type { Appended, MessageRange } from '../../src/domain/ports.ts';
+import type { ChatMessage } from '../../src/domain/session.ts';
 import { newId } from '../../src/ids.ts';
 import { mysqlDialect, type MysqlOptions } from '../../src/store/mysql.ts';
 import { sqliteDialect } from '../../src/store/sqlite.ts';
@@ -146,6 +147,17 @@ export async function appendOk(store: SqlStore, what: Command): Promise<Outcome>
   const { outcome, error } = await append(store, what);
   if (!outcome) throw error as Error;
   return outcome;
+}
+
+/** Messages of a session as it is now. */
+export async function messagesOf(
+  store: SqlStore,
+  sessionId: string,
+  range: MessageRange,
+): Promise<readonly ChatMessage[]> {
+  const found = await store.session(sessionId);
+  if (!found) throw new Error(`there is no session ${sessionId}`);
+  return store.messages(found.session, range);
 }
 
 /** `ok`, or the code of the error. */

@@ -1,0 +1,110 @@
+import { ALL, type Figure, figureNames, slotOf, type Tally } from '../domain/figures.ts';
+import type { SessionStatus } from '@switchboard/protocol';
+import type { DayFigures } from '../domain/ports.ts';
+import type { Dialect, Row, Run, Transaction, Value } from './dialect.ts';
+
+/**
+ * The counters, in `chat_figures`. A slot has a row for each shard, and its value is their sum: transactions that run at
+ * the same time add to rows of their own instead of waiting for each other.
+ */
+const SHARDS = 16;
+
+export const figureColumn: Readonly<Record<Figure, string>> = {
+  waiting: 'waiting',
+  active: 'active',
+  closed: 'closed',
+  created: 'created',
+  completed: 'completed',
+  answered: 'answered',
+  responseMs: 'response_ms',
+  rated: 'rated',
+  ratingSum: 'rating_sum',
+  messages: 'messages',
+};
+const columns = ['slot', 'shard', ...figureNames.map((name) => figureColumn[name])];
+
+/** Tail of an INSERT of rows of figures: what a row has already stays, and the new is added to it. */
+const addToRow: Readonly<Record<Dialect['name'], string>> = {
+  mysql: `ON DUPLICATE KEY UPDATE ${sums((c) => `VALUES(${c})`)}`,
+  sqlite: `ON CONFLICT(slot, shard) DO UPDATE SET ${sums((c) => `excluded.${c}`)}`,
+};
+
+function sums(added: (column: string) => string): string {
+  return figureNames
+    .map((name) => `${figureColumn[name]}=${figureColumn[name]}+${added(figureColumn[name])}`)
+    .join(', ');
+}
+
+/**
+ * Adds to the figures, in the transaction that changes what they count, as its last statement: nobody may wait for
+ * another lock while holding these. Rows are in one order for everybody.
+ */
+export function addFigures(tx: Transaction, dialect: Dialect, tally: Tally, shard: number): void {
+  tx.insert('chat_figures', columns, figureRows(tally, shard), addToRow[dialect.name]);
+}
+
+/** The same for a migration, in pieces. */
+export async function addFiguresByRun(run: Run, name: Dialect['name'], tally: Tally): Promise<void> {
+  const rows = figureRows(tally, 0);
+  const marks = `(${columns.map(() => '?').join(',')})`;
+  for (let i = 0; i < rows.length; i += CHUNK) {
+    const some = rows.slice(i, i + CHUNK);
+    const values = some.map(() => marks).join(',');
+    await run(`INSERT INTO chat_figures (${columns.join(',')}) VALUES ${values} ${addToRow[name]}`, some.flat());
+  }
+}
+const CHUNK = 1_000;
+
+function figureRows(tally: Tally, shard: number): Value[][] {
+  return tally.changes().map(([slot, figures]) => [slot, shard % SHARDS, ...figureNames.map((name) => figures[name])]);
+}
+
+/** Runs one query outside any transaction. */
+export type Read = (sql: string, values: readonly Value[]) => Promise<Row[]>;
+
+export async function readStatusCounts(read: Read): Promise<{ waiting: number; active: number; closed: number }> {
+  const [row] = await read(
+    'SELECT SUM(waiting) AS w, SUM(active) AS a, SUM(closed) AS c FROM chat_figures WHERE slot=?',
+    [ALL],
+  );
+  return { waiting: Number(row?.['w'] ?? 0), active: Number(row?.['a'] ?? 0), closed: Number(row?.['c'] ?? 0) };
+}
+
+/**
+ * The stretch of the list in which the session at an offset is, and how many sessions lie before that stretch.
+ * @returns null when the list is shorter
+ */
+export async function readStretch(
+  read: Read,
+  status: SessionStatus | 'all',
+  offset: number,
+): Promise<{ slot: number; before: number } | null> {
+  const count = status === 'all' ? 'SUM(waiting+active+closed)' : `SUM(${status})`;
+  const [row] = await read(
+    `SELECT slot, upto - own AS preceding FROM
+       (SELECT slot, ${count} AS own, SUM(${count}) OVER (ORDER BY slot) AS upto FROM chat_figures WHERE slot<? GROUP BY slot) s
+     WHERE upto>? ORDER BY slot LIMIT 1`,
+    [ALL, offset],
+  );
+  return row ? { slot: Number(row['slot']), before: Number(row['preceding']) } : null;
+}
+
+/** @param from and `to` begin slots, as every day does */
+export async function readDayFigures(read: Read, from: number, to: number): Promise<DayFigures> {
+  const names = ['created', 'completed', 'answered', 'responseMs', 'rated', 'ratingSum', 'messages'] as const;
+  const sums = names.map((name) => `SUM(${figureColumn[name]}) AS ${figureColumn[name]}`);
+  const [row] = await read(`SELECT ${sums.join(',')} FROM chat_figures WHERE slot>=? AND slot<?`, [
+    slotOf(from),
+    slotOf(to),
+  ]);
+  const sum = (name: Figure): number => Number(row?.[figureColumn[name]] ?? 0);
+  return {
+    created: sum('created'),
+    closed: sum('completed'),
+    answered: sum('answered'),
+    responseMs: sum('responseMs'),
+    rated: sum('rated'),
+    ratingSum: sum('ratingSum'),
+    messages: sum('messages'),
+  };
+}
