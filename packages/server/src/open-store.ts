@@ -38,6 +38,8 @@ export async function openStore(config: Config, { log, metrics, pool }: StorePar
   });
   try {
     await migrateWhenReachable(store, dialect, config.databaseWaitSeconds * 1000, log);
+    const wrong = await store.mendCounters();
+    if (wrong > 0) log.warn({ counters: wrong }, 'others have written to the tables; counted anew');
     for (const fault of await store.durabilityFaults()) {
       log.warn({ fault }, 'the database may lose acknowledged messages at a power loss');
     }

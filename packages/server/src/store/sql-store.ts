@@ -23,6 +23,7 @@ import { readLog, readLogs, readMessages } from './log-reads.ts';
 import { assertMigrated, migrate } from './migrate.ts';
 import { patiently } from './patiently.ts';
 import { storeReceipts } from './receipts.ts';
+import { countersAgree, recount } from './recount.ts';
 import { SqlRoster } from './roster.ts';
 import { toldWhenAway } from './told-when-away.ts';
 import { operationColumns, operationRow, sessionColumns, sessionState } from './rows.ts';
@@ -49,6 +50,15 @@ export class SqlStore implements Store {
 
   migrate(): Promise<void> {
     return migrate(this.#dialect);
+  }
+
+  /**
+   * Counts anew if somebody else's SQL has opened, closed or deleted sessions since.
+   * @returns how many counters were wrong
+   */
+  async mendCounters(): Promise<number> {
+    if (await this.#dialect.transaction(countersAgree)) return 0;
+    return this.#dialect.alone((run) => recount(run, this.#dialect.name));
   }
 
   /** Settings of the database that could lose acknowledged messages, in words. */

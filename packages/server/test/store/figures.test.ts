@@ -116,6 +116,22 @@ onEveryStore('figures', (bench) => {
     },
   );
 
+  test('sessions that somebody else’s SQL has made or deleted are counted when a server starts', async () => {
+    await bench.fresh();
+    const store = await bench.store();
+    await appendOk(store, command('message', 'ours'));
+    expect(await store.mendCounters()).toBe(0);
+    const dialect = await bench.dialect();
+    await dialect.transaction(async (tx) =>
+      tx.insert('chat_sessions', ['session_id', 'user_id', 'status'], [['theirs', 7, 'closed']]),
+    );
+    await dialect.close();
+    expect(await store.mendCounters()).toBeGreaterThan(0);
+    await agree(bench, store);
+    expect((await store.sessions({ status: 'all', page: 1, pageSize: 10 })).total).toBe(2);
+    expect(await store.mendCounters()).toBe(0);
+  });
+
   test('a page far down is found by the counters, and is what the list has there', async () => {
     await bench.fresh();
     const store = await bench.store();
