@@ -157,15 +157,15 @@ class MysqlTransaction implements Transaction {
   }
 
   async rows(sql: string, values: readonly Value[]): Promise<Row[]> {
-    return (await this.#send(mysql.format(sql, [...values]))) as Row[];
+    return (await this.#send(filled(sql, values))) as Row[];
   }
 
   async run(sql: string, values: readonly Value[]): Promise<number> {
-    return ((await this.#send(mysql.format(sql, [...values]))) as { affectedRows: number }).affectedRows;
+    return ((await this.#send(filled(sql, values))) as { affectedRows: number }).affectedRows;
   }
 
   later(sql: string, values: readonly Value[]): void {
-    this.#kept.push(mysql.format(sql, [...values]));
+    this.#kept.push(filled(sql, values));
   }
 
   insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail = ''): void {
@@ -194,6 +194,16 @@ function tuple(row: readonly Value[]): string {
   let text = '(';
   for (const [i, value] of row.entries()) text += i === 0 ? literal(value) : `,${literal(value)}`;
   return `${text})`;
+}
+
+/** A statement with its values in place. No statement of ours holds a question mark that is none of its values. */
+function filled(sql: string, values: readonly Value[]): string {
+  if (values.length === 0) return sql;
+  const pieces = sql.split('?');
+  if (pieces.length !== values.length + 1) throw new TypeError(`${values.length} values for: ${sql}`);
+  let text = pieces[0] as string;
+  for (const [i, value] of values.entries()) text += literal(value) + (pieces[i + 1] as string);
+  return text;
 }
 
 function literal(value: Value): string {
