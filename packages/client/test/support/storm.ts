@@ -262,7 +262,7 @@ async function settle(
   for (const tab of tabs) tab.page.spoilt = Infinity;
   line.resume();
   await line.accept();
-  const kept = (): string => [...storages.flatMap(({ items }) => [...items.values()])].join();
+  const kept = (): string => storages.flatMap(({ items }) => [...items.values()]).join();
   await until(
     () => tabs.every(({ client }) => client.unsent.length === 0),
     () => `sent: ${unsentOf(tabs)}`,
