@@ -33,6 +33,8 @@ export interface StormReport {
 /** What takes the SDK half a minute is over in a few seconds. */
 const TIMES = 6;
 const SPOILT = 50;
+/** How long a page may look for a place in the storage, by the SDK's clock. */
+const CLAIM_MS = 1_000;
 /** How long nothing may get better when all is calm again. */
 const PATIENCE_MS = 60_000;
 
@@ -134,9 +136,11 @@ class Tab {
 
   /** The page is gone in the middle of whatever it does. */
   crash(): void {
+    const { clock, excused } = this.#sky;
     const kept = [...this.#storage.items.values()].join();
-    for (const { clientMessageId } of this.client.unsent)
-      if (!kept.includes(`"${clientMessageId}"`)) this.#sky.excused.add(clientMessageId);
+    for (const { clientMessageId, at } of this.client.unsent) {
+      if (clock.now() - at < CLAIM_MS && !kept.includes(`"${clientMessageId}"`)) excused.add(clientMessageId);
+    }
     this.page.crash();
     this.open();
   }
