@@ -272,7 +272,8 @@ export function createClient(options: ClientOptions): Client {
     // Where a user writes is where they look.
     if (isUser) currentId = entry.sessionId;
     const view = session(entry.sessionId);
-    view.addOwn(entry);
+    // What a tab left that is gone may be stored, and shown, already.
+    if (!following.views.some((other) => other.has(entry))) view.addOwn(entry);
     tell('change', view);
     pump();
   }

@@ -26,6 +26,8 @@ export interface StormReport {
   readonly otherwise: string[];
   /** Messages that the SDK gave up. */
   readonly failed: string[];
+  /** What a page showed twice, even for a moment. */
+  readonly shownTwice: string[];
   readonly figures: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
 }
@@ -55,6 +57,7 @@ interface Sky {
   /** By their marks. */
   readonly contents: Map<string, string>;
   readonly failed: string[];
+  readonly shownTwice: string[];
   /** Written in the moment in which a page had no place in the storage yet, and gone with it. */
   readonly excused: Set<string>;
 }
@@ -87,7 +90,7 @@ class Tab {
   }
 
   open(): void {
-    const { chat, line, clock, chance, history, failed } = this.#sky;
+    const { chat, line, clock, chance, history, failed, shownTwice } = this.#sky;
     this.written.push([]);
     const { observer, side, id } = this;
     const connection = this.written.length;
@@ -112,6 +115,12 @@ class Tab {
       const reader = `${readerType} ${readerId} as ${observer} hears`;
       history.add({ what: 'receipt', sessionId, reader, kind: 'delivered', upToSeq: deliveredSeq });
       history.add({ what: 'receipt', sessionId, reader, kind: 'read', upToSeq: readSeq });
+    });
+    this.client.on('change', ({ messages }) => {
+      // Every look costs the length of the conversation.
+      if (chance() > 0.05) return;
+      const marks = messages.map(({ clientMessageId }) => clientMessageId);
+      if (new Set(marks).size < marks.length) shownTwice.push(`${observer}: ${marks.join()}`);
     });
     this.client.on('failed', ({ clientMessageId, error }) => failed.push(`${clientMessageId}: ${error.code}`));
     if (side === 'admin') this.client.inbox({ follow: 'all' });
@@ -206,6 +215,7 @@ export async function storm({ seed, cycles, databaseUrl }: StormOptions): Promis
     history: new History(),
     contents: new Map(),
     failed: [],
+    shownTwice: [],
     excused: new Set(),
   };
   const storages = Array.from({ length: 4 }, () => new MemoryStorage());
@@ -259,7 +269,7 @@ async function people({ chance }: Sky, users: readonly Tab[], admins: readonly T
 
 /** Lets everything come to rest, and compares what was written with what is stored and with what is shown. */
 async function settle(
-  { chat, line, history, contents, failed, excused }: Sky,
+  { chat, line, history, contents, failed, shownTwice, excused }: Sky,
   tabs: readonly Tab[],
   storages: readonly MemoryStorage[],
   began: number,
@@ -325,6 +335,7 @@ async function settle(
     disordered,
     otherwise,
     failed,
+    shownTwice,
     figures: {
       written: contents.size,
       stored: stored.length,
