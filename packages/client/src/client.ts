@@ -214,6 +214,8 @@ export function createClient(options: ClientOptions): Client {
       const own = isOwn(event);
       // Where the ack was lost, the log tells it.
       if (own && clientMessageId !== undefined && stored(clientMessageId, sessionId)) {
+        // It may have come here with the draft just now.
+        view.dropOwn(clientMessageId);
         acknowledge({ sessionId, messageId, clientMessageId, seq, timestamp });
       }
       if (message.senderType !== type && options.receipts !== false) receipts.mark(sessionId, 'delivered', seq);
@@ -270,7 +272,8 @@ export function createClient(options: ClientOptions): Client {
     // Where a user writes is where they look.
     if (isUser) currentId = entry.sessionId;
     const view = session(entry.sessionId);
-    view.addOwn(entry);
+    // What a tab left that is gone may be stored, and shown, already.
+    if (!following.views.some((other) => other.has(entry))) view.addOwn(entry);
     tell('change', view);
     pump();
   }

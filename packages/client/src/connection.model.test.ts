@@ -147,7 +147,7 @@ function happens(
     run(model, machine) {
       const { attempt } = machine.state;
       const effects = feed(machine);
-      expect(effects, name).toEqual(expected(model, machine.now));
+      expect([name, ...effects]).toEqual([name, ...expected(model, machine.now)]);
       if (effects.includes('hang_up')) model.ended.add(attempt);
       agree(model, machine, name);
     },
@@ -353,7 +353,7 @@ const sleep = (ms: number): Command => ({
 /** From wherever it is, a world in which everything works leads to a connection. */
 function comeUp(model: Model, machine: Machine, given: string): void {
   const run = (command: Command): void => {
-    if (command.check(model)) void command.run(model, machine);
+    if (command.check(model)) command.run(model, machine);
   };
   if (model.phase === 'idle' || model.phase === 'stopped') run(connect);
   if (model.phase === 'waiting') run(pass(Math.max(0, machine.state.wakeAt - machine.now)));
@@ -372,7 +372,7 @@ const up = (given: string): Command => ({
 const lives = (beats: number): Command => ({
   check: when('online'),
   run(model, machine) {
-    for (let i = 0; i < beats; i += 1) for (const next of [pass(20_000), heard]) void next.run(model, machine);
+    for (let i = 0; i < beats; i += 1) for (const next of [pass(20_000), heard]) next.run(model, machine);
   },
   toString: () => `lives for ${beats} beats`,
 });

@@ -167,28 +167,28 @@ describe('waiting', () => {
 
 describe('a close code', () => {
   test.for([
-    { code: 1000, then: 'comes back' },
-    { code: 1001, then: 'comes back' },
-    { code: 1006, then: 'comes back' },
-    { code: 1009, then: 'comes back' },
-    { code: 1011, then: 'comes back' },
-    { code: 1012, then: 'comes back' },
-    { code: 1013, then: 'comes back' },
-    { code: 4001, then: 'comes back with another token' },
-    { code: 4003, then: 'stays away' },
-    { code: 4008, then: 'comes back' },
-    { code: 4029, then: 'comes back after a minute' },
-  ])('$code: the client $then', ({ code, then }) => {
+    { code: 1000, what: 'comes back' },
+    { code: 1001, what: 'comes back' },
+    { code: 1006, what: 'comes back' },
+    { code: 1009, what: 'comes back' },
+    { code: 1011, what: 'comes back' },
+    { code: 1012, what: 'comes back' },
+    { code: 1013, what: 'comes back' },
+    { code: 4001, what: 'comes back with another token' },
+    { code: 4003, what: 'stays away' },
+    { code: 4008, what: 'comes back' },
+    { code: 4029, what: 'comes back after a minute' },
+  ])('$code: the client $what', ({ code, what }) => {
     const drive = new Drive().online('T1').closed(code);
-    expect([drive.state.phase, drive.state.closeCode]).toEqual([then === 'stays away' ? 'stopped' : 'waiting', code]);
-    if (then === 'stays away') return;
+    expect([drive.state.phase, drive.state.closeCode]).toEqual([what === 'stays away' ? 'stopped' : 'waiting', code]);
+    if (what === 'stays away') return;
     const since = drive.now;
     drive.wake();
     expect(drive.effects).toEqual(['authorize']);
-    if (then === 'comes back after a minute') expect(drive.now - since).toBeGreaterThanOrEqual(FLOOD_MS);
+    if (what === 'comes back after a minute') expect(drive.now - since).toBeGreaterThanOrEqual(FLOOD_MS);
     else expect(drive.now - since).toBeLessThan(1_000);
     drive.token('T1');
-    expect(drive.effects).toEqual(then === 'comes back with another token' ? ['hang_up'] : ['dial']);
+    expect(drive.effects).toEqual(what === 'comes back with another token' ? ['hang_up'] : ['dial']);
   });
 });
 

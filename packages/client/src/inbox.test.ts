@@ -23,7 +23,7 @@ function make() {
     inbox,
     changed,
     woken: () => woken,
-    ask(now: number) {
+    ask: (now: number) => {
       const turn = inbox.next(now);
       for (const frame of turn.send) asked = (frame as { requestId: unknown }).requestId;
       return turn;

@@ -70,6 +70,8 @@ export interface WritableView extends SessionView {
   noteStatus(status: SessionStatus, adminId: number | null): void;
   /** @returns how far the reader has got now, if it says anything new; receipts never go back */
   addReceipt(receipt: Receipt): Receipt | undefined;
+  /** Whether the log has this message of our own. */
+  has(entry: Entry): boolean;
   /** Shows a message of our own before the server has it. */
   addOwn(entry: Entry): void;
   failOwn(clientMessageId: string, error: string): void;
@@ -188,6 +190,9 @@ export function createView(sessionId: string | null, side: SenderType): Writable
       shown = null;
       return reached;
     },
+
+    has: ({ clientMessageId, content }) =>
+      log.some((m) => m.clientMessageId === clientMessageId && m.senderType === side && m.content === content),
 
     addOwn({ clientMessageId, content, messageType = 'text', attachments = [], at }) {
       this.putOwn({

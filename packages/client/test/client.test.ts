@@ -402,6 +402,31 @@ test('frames that are lost on the way are noticed and asked for', async () => {
   expect((await chat.history(sessionId)).map(({ content }) => content)).toEqual(user.heard);
 });
 
+test('first words whose ack is lost are told by the log, and shown once', async () => {
+  let lost = 0;
+  const user = await chat.user({ WebSocket: leaky((frame) => frame.type === 'message_ack' && lost++ === 0) }).online();
+  const sent = ['one', 'two'].map((content) => user.client.send({ content }));
+  const current = async (): Promise<string | undefined> => {
+    const { session } = await chat.rest('GET', '/api/chat/sessions/current', undefined, chat.userToken(user.id));
+    return (session as { sessionId: string } | null)?.sessionId;
+  };
+  await expect.poll(current).toBeTruthy();
+  const sessionId = (await current()) as string;
+  await chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/messages`, { content: 'hi' });
+  expect(await sent[0]).toMatchObject({ sessionId, seq: 1 });
+  expect(user.texts(sessionId)).toEqual(['one', 'hi', 'two']);
+  expect(user.client.session()).toBe(user.client.session(sessionId));
+  await user.until(
+    'the second one',
+    () => user.client.session().messages.length === 3 && user.client.unsent.length === 0,
+  );
+  expect(user.client.session().messages.map(({ content, status }) => `${content} ${status}`)).toEqual([
+    'one sent',
+    'hi sent',
+    'two sent',
+  ]);
+});
+
 test('the address may have a path, and another scheme', async () => {
   const proxy = await startTcpProxy({ port: chat.server.port });
   for (const url of [

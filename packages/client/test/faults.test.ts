@@ -350,6 +350,27 @@ describe('two tabs of one account', () => {
     await expectOneStory(chat, sessionId, [next, gone], ['a', 'b']);
   });
 
+  test('take over what is stored already, and never show it twice', async () => {
+    const storage = new MemoryStorage();
+    const id = newId();
+    const options = { storage, account: id, clock: fastClock(10) };
+    const next = await chat.user(options, id).online();
+    const { sessionId } = await next.client.send({ content: 'a' });
+    await next.client.open(sessionId);
+    const shown: number[] = [];
+    next.client.on('change', () => shown.push(next.texts(sessionId).filter((text) => text === 'b').length));
+    const gone = chat.user({ ...options, WebSocket: leaky((frame) => frame.type === 'message_ack') }, id);
+    await gone.online();
+    void gone.client.send({ content: 'b', sessionId });
+    await next.until('the message', () => next.heard.includes('b'));
+    gone.client.close();
+    expect([...storage.items.values()].join()).toContain('"b"');
+    const taken = next.next('sent');
+    expect(await taken).toMatchObject({ sessionId, seq: expect.any(Number) });
+    expect(Math.max(...shown)).toBe(1);
+    expect(next.texts(sessionId)).toEqual(['a', 'b']);
+  });
+
   test('without a given account, keep messages once the server has said whose they are', async () => {
     const storage = new MemoryStorage();
     const id = newId();

@@ -18,6 +18,7 @@ test(
       disordered: [],
       otherwise: [],
       failed: [],
+      shownTwice: [],
     });
     expect(figures['stored']).toBeGreaterThan(cycles * 5);
   },

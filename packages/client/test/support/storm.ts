@@ -26,14 +26,19 @@ export interface StormReport {
   readonly otherwise: string[];
   /** Messages that the SDK gave up. */
   readonly failed: string[];
+  /** What a page showed twice, even for a moment. */
+  readonly shownTwice: string[];
   readonly figures: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
 }
 
 /** What takes the SDK half a minute is over in a few seconds. */
-const TIMES = 12;
+const TIMES = 6;
 const SPOILT = 50;
-const CALM_MS = 90_000;
+/** How long a page may look for a place in the storage, by the SDK's clock. */
+const CLAIM_MS = 1_000;
+/** How long nothing may get better when all is calm again. */
+const PATIENCE_MS = 60_000;
 
 interface Stored {
   readonly sessionId: string;
@@ -52,6 +57,7 @@ interface Sky {
   /** By their marks. */
   readonly contents: Map<string, string>;
   readonly failed: string[];
+  readonly shownTwice: string[];
   /** Written in the moment in which a page had no place in the storage yet, and gone with it. */
   readonly excused: Set<string>;
 }
@@ -84,7 +90,7 @@ class Tab {
   }
 
   open(): void {
-    const { chat, line, clock, chance, history, failed } = this.#sky;
+    const { chat, line, clock, chance, history, failed, shownTwice } = this.#sky;
     this.written.push([]);
     const { observer, side, id } = this;
     const connection = this.written.length;
@@ -110,6 +116,12 @@ class Tab {
       history.add({ what: 'receipt', sessionId, reader, kind: 'delivered', upToSeq: deliveredSeq });
       history.add({ what: 'receipt', sessionId, reader, kind: 'read', upToSeq: readSeq });
     });
+    this.client.on('change', ({ messages }) => {
+      // Every look costs the length of the conversation.
+      if (chance() > 0.05) return;
+      const marks = messages.map(({ clientMessageId }) => clientMessageId);
+      if (new Set(marks).size < marks.length) shownTwice.push(`${observer}: ${marks.join()}`);
+    });
     this.client.on('failed', ({ clientMessageId, error }) => failed.push(`${clientMessageId}: ${error.code}`));
     if (side === 'admin') this.client.inbox({ follow: 'all' });
     void this.client.connect().catch(() => undefined);
@@ -133,9 +145,11 @@ class Tab {
 
   /** The page is gone in the middle of whatever it does. */
   crash(): void {
+    const { clock, excused } = this.#sky;
     const kept = [...this.#storage.items.values()].join();
-    for (const { clientMessageId } of this.client.unsent)
-      if (!kept.includes(`"${clientMessageId}"`)) this.#sky.excused.add(clientMessageId);
+    for (const { clientMessageId, at } of this.client.unsent) {
+      if (clock.now() - at < CLAIM_MS && !kept.includes(`"${clientMessageId}"`)) excused.add(clientMessageId);
+    }
     this.page.crash();
     this.open();
   }
@@ -153,7 +167,7 @@ const breakages: Readonly<Record<string, (sky: Sky, tabs: readonly Tab[]) => Pro
   },
   async silence({ line, chance }) {
     line.blackhole((['up', 'down', 'both'] as const)[Math.floor(chance() * 3)] as Direction);
-    await sleep(chance() * 4_000);
+    await sleep(chance() * 8_000);
     line.resume();
   },
   async stall({ line, chance }) {
@@ -201,6 +215,7 @@ export async function storm({ seed, cycles, databaseUrl }: StormOptions): Promis
     history: new History(),
     contents: new Map(),
     failed: [],
+    shownTwice: [],
     excused: new Set(),
   };
   const storages = Array.from({ length: 4 }, () => new MemoryStorage());
@@ -254,7 +269,7 @@ async function people({ chance }: Sky, users: readonly Tab[], admins: readonly T
 
 /** Lets everything come to rest, and compares what was written with what is stored and with what is shown. */
 async function settle(
-  { chat, line, history, contents, failed, excused }: Sky,
+  { chat, line, history, contents, failed, shownTwice, excused }: Sky,
   tabs: readonly Tab[],
   storages: readonly MemoryStorage[],
   began: number,
@@ -262,13 +277,13 @@ async function settle(
   for (const tab of tabs) tab.page.spoilt = Infinity;
   line.resume();
   await line.accept();
-  const kept = (): string => [...storages.flatMap(({ items }) => [...items.values()])].join();
+  const kept = (): string => storages.flatMap(({ items }) => [...items.values()]).join();
   await until(
-    () => tabs.every(({ client }) => client.unsent.length === 0),
-    () => `sent: ${unsentOf(tabs)}`,
+    () => tabs.reduce((sum, { client }) => sum + client.unsent.length, 0),
+    () => `all is sent: ${unsentOf(tabs)}`,
   );
   await until(
-    () => !kept().includes('clientMessageId'),
+    () => kept().split('clientMessageId').length - 1,
     () => `nothing is left in the storages: ${kept()}`,
   );
   const stored: Stored[] = [];
@@ -296,7 +311,7 @@ async function settle(
       if (tab.side === 'user' && owners.get(sessionId) !== tab.id) continue;
       const view = await tab.client.open(sessionId);
       await until(
-        () => view.lastSeq >= head,
+        () => Math.max(0, head - view.lastSeq),
         () => `${tab.observer} has #${head} of ${sessionId}, not ${view.lastSeq}`,
       );
       const shown = view.messages.map(({ seq, messageId, content }) => `${seq} ${messageId} ${content}`).join('\n');
@@ -320,6 +335,7 @@ async function settle(
     disordered,
     otherwise,
     failed,
+    shownTwice,
     figures: {
       written: contents.size,
       stored: stored.length,
@@ -368,10 +384,14 @@ function unsentOf(tabs: readonly Tab[]): string {
     .join('; ');
 }
 
-async function until(done: () => boolean, what: () => string): Promise<void> {
-  const deadline = performance.now() + CALM_MS;
-  while (!done()) {
-    if (performance.now() > deadline) throw new Error(`not within ${CALM_MS} ms: ${what()}`);
+/** Waits until nothing is left to be done; fails where that does not get less. */
+async function until(left: () => number, what: () => string): Promise<void> {
+  let least = Infinity;
+  let deadline = 0;
+  for (let now = left(); now > 0; now = left()) {
+    if (now < least) deadline = performance.now() + PATIENCE_MS;
+    else if (performance.now() > deadline) throw new Error(`waited in vain: ${what()}`);
+    least = Math.min(least, now);
     await sleep(10);
   }
 }

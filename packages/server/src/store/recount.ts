@@ -1,5 +1,5 @@
 import { ALL, type Figure, figureNames, SLOT_MS, STRETCH_MS, stretchOf, Tally } from '../domain/figures.ts';
-import type { Dialect, Row, Run, Transaction } from './dialect.ts';
+import type { Dialect, Row, Run } from './dialect.ts';
 import { addFiguresByRun, figureColumn } from './figures.ts';
 
 /**
@@ -14,14 +14,13 @@ export async function recount(run: Run, name: Dialect['name']): Promise<number> 
 }
 
 /** Whether the counters know how many sessions of each status there are: a glance, where `recount` looks at everything. */
-export async function countersAgree(tx: Transaction): Promise<boolean> {
+export async function countersAgree(run: Run): Promise<boolean> {
   const statuses = ['waiting', 'active', 'closed'];
   // One statement, so that both are of one moment.
-  const [row] = await tx.rows(
+  const [row] = await run(
     `SELECT ${statuses.map((s) => `s.${s} AS ${s}, f.${s} AS counted_${s}`).join(', ')}
      FROM (SELECT ${statuses.map((s) => `COALESCE(SUM(CASE WHEN status='${s}' THEN 1 ELSE 0 END), 0) AS ${s}`).join(', ')} FROM chat_sessions) s
      CROSS JOIN (SELECT ${statuses.map((s) => `COALESCE(SUM(${s}), 0) AS ${s}`).join(', ')} FROM chat_figures WHERE slot=${ALL}) f`,
-    [],
   );
   return statuses.every((s) => Number(row?.[s]) === Number(row?.[`counted_${s}`]));
 }
