@@ -10,12 +10,14 @@ const acked = (id: string, seq: number, messageId = `m-${id}`): Line => ({
   messageId,
   seq,
 });
-const stored = (id: string, seq: number, messageId = `m-${id}`, content = `text ${id}`): Line => ({
+const stored = (id: string, seq: number, messageId = `m-${id}`, content = `text ${id}`, status = 'read'): Line => ({
   what: 'stored',
   sessionId: 's',
   seq,
   messageId,
   clientMessageId: id,
+  senderType: 'user',
+  status,
   content,
 });
 const seen = (id: string | null, seq: number, observer = 'admin', connection = 1): Line => ({
@@ -27,18 +29,21 @@ const seen = (id: string | null, seq: number, observer = 'admin', connection = 1
   messageId: id === null ? null : `m-${id}`,
 });
 const head = (seq: number): Line => ({ what: 'head', sessionId: 's', seq });
-const receipt = (upToSeq: number): Line => ({
+const receipt = (upToSeq: number, live = true): Line => ({
   what: 'receipt',
+  observer: 'tab',
   sessionId: 's',
   reader: 'admin 7',
   kind: 'read',
   upToSeq,
+  live,
 });
+const asked: Line = { what: 'asked', observer: 'tab', sessionId: 's' };
 
 function verdictOf(lines: Line[]): Verdict {
   const history = new History();
   for (const line of lines) history.add(line);
-  return judge(history, { complete: ['admin'] });
+  return judge(history, { complete: { admin: ['s'] } });
 }
 
 const good = [
@@ -53,10 +58,12 @@ const good = [
   stored('b', 3),
   head(3),
   receipt(1),
+  asked,
   receipt(3),
+  receipt(1, false),
 ];
 
-test('a history without fault is found faultless', () => {
+test('a history without fault is found faultless, an answer older than what came live meanwhile included', () => {
   expect(faultless(verdictOf(good))).toBe(true);
 });
 
@@ -75,6 +82,12 @@ test.each<[string, keyof Verdict, Line[]]>([
   ['two observers disagree', 'disordered', [...good, seen('b', 1, 'tab')]],
   ['shown out of order', 'disordered', [...good, seen('b', 3, 'tab'), seen('a', 1, 'tab')]],
   ['a receipt goes back', 'disordered', [...good, receipt(2)]],
+  ['a receipt is forgotten between two connections', 'disordered', [...good, asked, receipt(2, false)]],
+  [
+    'a message is less read than a receipt said',
+    'lost',
+    good.map((l) => (l.what === 'stored' ? { ...l, status: 'delivered' } : l)),
+  ],
   ['a complete observer misses an event', 'holes', good.filter((l) => !(l.what === 'seen' && l.seq === 2))],
   ['a complete observer misses the last event', 'holes', [...good, head(4)]],
 ])('%s is found', (_name, kind, lines) => {

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
+import type { Sender } from './sender.ts';
+import { type Scene, until } from './storm.ts';
+
+const sum = (senders: readonly Sender[], figure: (sender: Sender) => number): number =>
+  senders.reduce((total, sender) => total + figure(sender), 0);
+
+/** The database has committed messages, its answer is lost, the server dies: nobody but the database knows of them. */
+export async function killAtCommit({ server, proxy, cast }: Scene): Promise<void> {
+  const duplicates = (): number => sum(cast.senders, (s) => s.duplicates);
+  // The content of a message, and then the end of the transaction that stores it.
+  await proxy?.loseAnswer([' says ', 'COMMIT']);
+  const before = duplicates();
+  await server.kill();
+  await server.start();
+  await until(() => duplicates() > before, 15_000, 'what was stored without an ack is acknowledged as a duplicate');
+}
+
+const FEW = 12;
+const LOOKS = 5;
+const HELD_MS = 6_000;
+const TOO_MANY = 1040;
+
+/** Somebody else holds every connection that the database allows, the one for administrators included. */
+export async function exhaustConnections(scene: Scene): Promise<void> {
+  const url = scene.schema?.url ?? '';
+  const control = await createConnection(url);
+  const held: Connection[] = [control];
+  try {
+    const [variables] = await control.query<RowDataPacket[]>('SELECT @@GLOBAL.max_connections AS most');
+    await control.query(`SET GLOBAL max_connections = ${FEW}`);
+    // Whoever was on the way in at the first look is there at a later one.
+    for (let looks = 0; looks < LOOKS; await sleep(50)) looks = (await allHeld(url, held)) ? looks + 1 : 0;
+    const acked = (): number => sum(scene.cast.senders, (s) => s.acked);
+    const refused = (): number => sum(scene.cast.senders, (s) => s.refused.get('UNAVAILABLE') ?? 0);
+    const before = { acked: acked(), refused: refused() };
+    await until(() => refused() > before.refused, 10_000, 'a send is refused');
+    await sleep(HELD_MS);
+    if (acked() > before.acked) throw new Error('the database had a connection left');
+    await control.query(`SET GLOBAL max_connections = ${String(variables[0]?.['most'])}`);
+  } finally {
+    for (const connection of held) connection.destroy();
+  }
+  await scene.recovered();
+}
+
+/** Takes a connection, or another's place when there is none left. @returns whether nobody else has one */
+async function allHeld(url: string, held: Connection[]): Promise<boolean> {
+  const control = held[0] as Connection;
+  const own = held.map((connection) => connection.threadId);
+  const [others] = await control.query<RowDataPacket[]>(
+    `SELECT id FROM information_schema.processlist
+     WHERE (db = DATABASE() OR user = 'unauthenticated user') AND id NOT IN (${own.join(',')})`,
+  );
+  for (const { id } of others) await control.query(`KILL ${String(id)}`).catch(() => undefined);
+  try {
+    held.push(await createConnection(url));
+    return false;
+  } catch (error) {
+    if ((error as { errno?: number }).errno !== TOO_MANY) throw error;
+    return others.length === 0;
+  }
+}
+
+const LOCKED_S = 20;
+
+export async function holdTable({ schema, recovered }: Scene): Promise<void> {
+  await schema?.script(`LOCK TABLES chat_sessions WRITE; SELECT SLEEP(${LOCKED_S})`);
+  await recovered();
+}
+
+const SLOW_MS = 10_000;
+
+export async function slowDown({ proxy, allAcked, recovered }: Scene): Promise<void> {
+  proxy?.latency(150);
+  await sleep(SLOW_MS);
+  await allAcked(60_000);
+  proxy?.latency(0);
+  await recovered();
+}
