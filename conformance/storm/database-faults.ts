@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import type { Sender } from './sender.ts';
-import { type Scene, until } from './storm.ts';
+import type { Scene } from './storm.ts';
+import { until } from './until.ts';
 
 const sum = (senders: readonly Sender[], figure: (sender: Sender) => number): number =>
   senders.reduce((total, sender) => total + figure(sender), 0);
@@ -19,7 +20,6 @@ export async function killAtCommit({ server, proxy, cast }: Scene): Promise<void
 
 const FEW = 12;
 const LOOKS = 5;
-const HELD_MS = 6_000;
 const TOO_MANY = 1040;
 
 /** Somebody else holds every connection that the database allows, the one for administrators included. */
@@ -36,7 +36,7 @@ export async function exhaustConnections(scene: Scene): Promise<void> {
     const refused = (): number => sum(scene.cast.senders, (s) => s.refused.get('UNAVAILABLE') ?? 0);
     const before = { acked: acked(), refused: refused() };
     await until(() => refused() > before.refused, 10_000, 'a send is refused');
-    await sleep(HELD_MS);
+    await sleep(scene.lastsMs);
     if (acked() > before.acked) throw new Error('the database had a connection left');
     await control.query(`SET GLOBAL max_connections = ${String(variables[0]?.['most'])}`);
   } finally {
@@ -63,18 +63,14 @@ async function allHeld(url: string, held: Connection[]): Promise<boolean> {
   }
 }
 
-const LOCKED_S = 20;
-
-export async function holdTable({ schema, recovered }: Scene): Promise<void> {
-  await schema?.script(`LOCK TABLES chat_sessions WRITE; SELECT SLEEP(${LOCKED_S})`);
+export async function holdTable({ schema, lastsMs, recovered }: Scene): Promise<void> {
+  await schema?.script(`LOCK TABLES chat_sessions WRITE; SELECT SLEEP(${lastsMs / 1000})`);
   await recovered();
 }
 
-const SLOW_MS = 10_000;
-
-export async function slowDown({ proxy, allAcked, recovered }: Scene): Promise<void> {
+export async function slowDown({ proxy, lastsMs, allAcked, recovered }: Scene): Promise<void> {
   proxy?.latency(150);
-  await sleep(SLOW_MS);
+  await sleep(lastsMs);
   await allAcked(60_000);
   proxy?.latency(0);
   await recovered();

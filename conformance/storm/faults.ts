@@ -10,8 +10,12 @@ export interface FaultRun {
   readonly fault: Fault;
   /** Where it can strike; the first is the usual one. */
   readonly stores: readonly StoreName[];
+  /** How long one stroke lasts, where that is a matter of choice. */
+  readonly lastsMs?: number;
   /** Nobody's line is lost by it: the server stays, and keeps its sockets. */
   readonly keepsLines?: true;
+  /** The store is away for a while: how soon sends are answered meanwhile, and stored afterwards, is promised. */
+  readonly takesStore?: true;
   readonly options?: Partial<StormOptions>;
 }
 
@@ -48,6 +52,7 @@ export const faultRuns: Readonly<Record<string, FaultRun>> = {
     what: 'kill -9 of the database at a random moment, then started again',
     stores: SERVERS,
     keepsLines: true,
+    takesStore: true,
     fault: async (scene) => {
       await sleep(scene.random() * 30);
       await serverOf(scene).kill();
@@ -56,23 +61,27 @@ export const faultRuns: Readonly<Record<string, FaultRun>> = {
     },
   },
   'freeze-database': {
-    what: 'SIGSTOP of the database for 12 s: statements time out, sends are answered, then SIGCONT',
+    what: 'SIGSTOP of the database: statements time out, sends are answered, then SIGCONT',
+    lastsMs: 12_000,
     stores: SERVERS,
     keepsLines: true,
+    takesStore: true,
     fault: async (scene) => {
       await serverOf(scene).pause();
-      await sleep(12_000);
+      await sleep(scene.lastsMs);
       serverOf(scene).resume();
       await scene.recovered();
     },
   },
   'absent-database': {
-    what: 'the database is away for 30 s',
+    what: 'the database is away for a while',
+    lastsMs: 30_000,
     stores: SERVERS,
     keepsLines: true,
+    takesStore: true,
     fault: async (scene) => {
       await serverOf(scene).kill();
-      await sleep(30_000);
+      await sleep(scene.lastsMs);
       await serverOf(scene).start();
       await scene.recovered();
     },
@@ -90,19 +99,24 @@ export const faultRuns: Readonly<Record<string, FaultRun>> = {
     },
   },
   'exhaust-database': {
-    what: 'somebody else holds every connection that the database allows, for 6 s',
+    what: 'somebody else holds every connection that the database allows',
+    lastsMs: 6_000,
     stores: SERVERS,
     keepsLines: true,
+    takesStore: true,
     fault: exhaustConnections,
   },
   'lock-table': {
-    what: 'somebody else holds a lock on chat_sessions for 20 s',
+    what: 'somebody else holds a lock on chat_sessions',
+    lastsMs: 20_000,
     stores: SERVERS,
     keepsLines: true,
+    takesStore: true,
     fault: holdTable,
   },
   'slow-database': {
-    what: 'every answer of the database takes 300 ms longer, for 10 s',
+    what: 'every answer of the database takes 300 ms longer',
+    lastsMs: 10_000,
     stores: SERVERS,
     keepsLines: true,
     options: { proxied: true },
@@ -110,13 +124,16 @@ export const faultRuns: Readonly<Record<string, FaultRun>> = {
   },
   'fill-disk': {
     what: "the store's disk is full for a while: reads go on, sends are refused; then there is room again",
+    lastsMs: 5_000,
     stores: ['sqlite', 'mariadb'],
     keepsLines: true,
+    takesStore: true,
     options: { diskMb: 128 },
     fault: fillDisk,
   },
   'set-clock': {
     what: "the server's clock is set an hour back, an hour forward, and right again",
+    lastsMs: 3_000,
     stores: EVERYWHERE,
     keepsLines: true,
     options: { ownClock: true },

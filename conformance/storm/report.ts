@@ -1,30 +1,28 @@
-import type { Verdict } from './judge.ts';
-import type { StormOptions } from './storm.ts';
+import type { FaultRun } from './faults.ts';
+import { faultless } from './judge.ts';
+import type { Report, StormOptions } from './storm.ts';
 
-/** After something that was away had come back; milliseconds. */
-export interface Recovery {
-  readonly firstMs: number;
-  readonly allMs: number;
-}
+/** What is promised when the store is away; milliseconds. */
+const ANSWERED_MS = 5_000;
+const FIRST_ACK_MS = 3_000;
 
-export interface Report {
-  readonly cycles: number;
-  readonly verdict: Verdict;
-  readonly acked: number;
-  readonly retries: number;
-  /** Acks that said `duplicate`. */
-  readonly duplicates: number;
-  /** How often each error code was the answer to a send. */
-  readonly refused: ReadonlyMap<string, number>;
-  /** Lines that were lost and made anew, of all who took part. */
-  readonly reconnects: number;
-  /** The longest that a send was without any answer while its line stood. */
-  readonly slowestAnswerMs: number;
-  readonly recoveries: readonly Recovery[];
-  /** Messages in flight when each fault struck, smallest and mean. */
-  readonly inFlight: { readonly least: number; readonly mean: number };
-  readonly events: number;
-  readonly seconds: number;
+/** What a report breaks of the promises, in words. The times hold on a machine that is not overloaded. */
+export function missed(run: FaultRun, report: Report): { readonly broken: string[]; readonly late: string[] } {
+  const broken: string[] = [];
+  const late: string[] = [];
+  if (!faultless(report.verdict)) broken.push('a message was lost, doubled, out of order, or not shown');
+  for (const [code, times] of report.refused)
+    if (code !== 'UNAVAILABLE') broken.push(`${times} sends were answered with ${code}`);
+  if (run.keepsLines && report.reconnects > 0) broken.push(`${report.reconnects} lines were lost`);
+  if (!run.takesStore) return { broken, late };
+  if (report.slowestAnswerMs > ANSWERED_MS)
+    late.push(
+      `a send was without an answer for ${seconds(report.slowestAnswerMs)}, promised are ${seconds(ANSWERED_MS)}`,
+    );
+  const first = Math.max(0, ...report.recoveries.map((r) => r.firstMs));
+  if (first > FIRST_ACK_MS)
+    late.push(`the first ack came after ${seconds(first)}, promised are ${seconds(FIRST_ACK_MS)}`);
+  return { broken, late };
 }
 
 /** The command that repeats a storm. */

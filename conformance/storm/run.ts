@@ -1,8 +1,7 @@
 /** `npm run faults -- kill-server --cycles 1000 --store mysql [--seed 1]`: runs a fault under load and prints a report. */
 import { parseArgs } from 'node:util';
 import { faultRuns } from './faults.ts';
-import { faultless } from './judge.ts';
-import { commandOf, linesOf } from './report.ts';
+import { commandOf, linesOf, missed } from './report.ts';
 import { storm, type StoreName, type StormOptions } from './storm.ts';
 
 const { positionals, values } = parseArgs({
@@ -13,6 +12,7 @@ const { positionals, values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     senders: { type: 'string' },
     window: { type: 'string' },
+    lasts: { type: 'string' },
     entry: { type: 'string' },
   },
 });
@@ -22,7 +22,7 @@ const store = values.store ?? run?.stores[0] ?? '';
 if (!run?.stores.includes(store as StoreName)) {
   const names = Object.entries(faultRuns).map(([n, r]) => `  ${n.padEnd(18)} ${r.what} (${r.stores.join(', ')})`);
   process.stderr.write(
-    `usage: npm run faults -- NAME [--cycles 20] [--store STORE] [--seed N] [--senders 8] [--window 8] [--entry MAIN.JS]\n${names.join('\n')}\n`,
+    `usage: npm run faults -- NAME [--cycles 20] [--store STORE] [--seed N] [--senders 8] [--window 8] [--lasts SECONDS] [--entry MAIN.JS]\n${names.join('\n')}\n`,
   );
   process.exit(2);
 }
@@ -34,6 +34,7 @@ const options: StormOptions = {
   ...(values.window === undefined ? {} : { window: Number(values.window) }),
   ...(values.entry === undefined ? {} : { entry: values.entry }),
   ...run.options,
+  lastsMs: values.lasts === undefined ? (run.lastsMs ?? 0) : Number(values.lasts) * 1_000,
   goesOn: (cycles) => {
     if (cycles % 50 === 0) process.stderr.write(`${new Date().toISOString()} ${cycles} cycles\n`);
     return !interrupted;
@@ -48,7 +49,9 @@ let good = false;
 try {
   const report = await storm(options, run.fault);
   process.stdout.write(`${linesOf(report).join('\n')}\n`);
-  good = faultless(report.verdict);
+  const { broken, late } = missed(run, report);
+  for (const line of [...broken, ...late]) process.stdout.write(`  MISSED: ${line}\n`);
+  good = broken.length === 0 && late.length === 0;
 } catch (error) {
   process.stdout.write(`  ${error instanceof Error ? error.stack : String(error)}\n`);
 }

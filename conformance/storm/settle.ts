@@ -1,7 +1,7 @@
 import type { Switchboard } from '../../testing/switchboard.ts';
 import { type Cast, everybody } from './cast.ts';
 import type { History } from './history.ts';
-import { until } from './storm.ts';
+import { until } from './until.ts';
 
 const LONG_MS = 60_000;
 const PAGE = 100;

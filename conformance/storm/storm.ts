@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type FakeClock, startFakeClock } from '../../testing/fake-clock.ts';
 import { startMariadb } from '../../testing/mariadb.ts';
 import { startMysql } from '../../testing/real-mysql.ts';
@@ -8,9 +7,9 @@ import { startSwitchboard, type Switchboard } from '../../testing/switchboard.ts
 import { startTcpProxy, type TcpProxy } from '../../testing/tcp-proxy.ts';
 import { type Cast, everybody, gather } from './cast.ts';
 import { History } from './history.ts';
-import { judge } from './judge.ts';
-import type { Recovery, Report } from './report.ts';
+import { judge, type Verdict } from './judge.ts';
 import { settle } from './settle.ts';
+import { until } from './until.ts';
 
 export type StoreName = 'sqlite' | 'mariadb' | 'mysql';
 
@@ -25,6 +24,8 @@ export interface StormOptions {
   readonly proxied?: boolean;
   /** The store lies on a disk of this size, which can be filled. */
   readonly diskMb?: number;
+  /** How long a stroke of the fault lasts. */
+  readonly lastsMs?: number;
   /** The server's clock can be set. */
   readonly ownClock?: boolean;
   /** The server's program, where it is not the build of this clone. */
@@ -38,7 +39,7 @@ export interface StormOptions {
 export type Fault = (scene: Scene, cycle: number) => Promise<void>;
 
 /** Where a storm blows. */
-export interface Place {
+interface Place {
   readonly server: Switchboard;
   readonly database: PrivateSqlServer | null;
   readonly schema: Database | null;
@@ -49,14 +50,41 @@ export interface Place {
 
 export interface Scene extends Place {
   readonly cast: Cast;
+  readonly lastsMs: number;
   /** The same numbers for the same seed: 0 ≤ n < 1. */
   readonly random: () => number;
   /** Resolves when every sender has had a message acknowledged from now on. */
-  allAcked(timeoutMs?: number): Promise<void>;
+  readonly allAcked: (timeoutMs?: number) => Promise<void>;
   /** Resolves when so many messages have been acknowledged in all from now on. */
-  acked(count: number, timeoutMs?: number): Promise<void>;
+  readonly acked: (count: number, timeoutMs?: number) => Promise<void>;
   /** To be called when what was away is back: measures until the first ack, and until every sender has had one. */
-  recovered(): Promise<void>;
+  readonly recovered: () => Promise<void>;
+}
+
+/** After something that was away had come back; milliseconds. */
+interface Recovery {
+  readonly firstMs: number;
+  readonly allMs: number;
+}
+
+export interface Report {
+  readonly cycles: number;
+  readonly verdict: Verdict;
+  readonly acked: number;
+  readonly retries: number;
+  /** Acks that said `duplicate`. */
+  readonly duplicates: number;
+  /** How often each error code was the answer to a send. */
+  readonly refused: ReadonlyMap<string, number>;
+  /** Lines that were lost and made anew, of all who took part. */
+  readonly reconnects: number;
+  /** The longest that a send was without any answer while its line stood. */
+  readonly slowestAnswerMs: number;
+  readonly recoveries: readonly Recovery[];
+  /** Messages in flight when each fault struck, smallest and mean. */
+  readonly inFlight: { readonly least: number; readonly mean: number };
+  readonly events: number;
+  readonly seconds: number;
 }
 
 /** Runs a fault again and again under load, then lets everything settle and judges what happened. */
@@ -152,24 +180,17 @@ function sceneOf(place: Place, cast: Cast, options: StormOptions, recoveries: Re
   return {
     ...place,
     cast,
+    lastsMs: options.lastsMs ?? 0,
     random: mulberry32(options.seed),
     allAcked,
     acked,
-    async recovered() {
+    recovered: async () => {
       const from = performance.now();
       const all = allAcked(30_000).then(() => performance.now() - from);
       const [firstMs, allMs] = await Promise.all([acked(1, 30_000).then(() => performance.now() - from), all]);
       recoveries.push({ firstMs, allMs });
     },
   };
-}
-
-export async function until(done: () => boolean, timeoutMs: number, what: string): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!done()) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await sleep(5);
-  }
 }
 
 /** A small generator of repeatable pseudo-random numbers (Mulberry32, public domain algorithm). */
