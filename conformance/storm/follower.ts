@@ -33,6 +33,8 @@ export class Follower extends Client {
   readonly #known = new Set<string>();
   readonly #early = new Map<string, Map<number, string | null>>();
   readonly #said = new Map<string, number>();
+  /** Who has been heard of, by session and reader. */
+  readonly #readers = new Map<string, Map<string, ReceiptPlace>>();
   #turn = 0;
   #receipts: NodeJS.Timeout | undefined;
 
@@ -70,7 +72,7 @@ export class Follower extends Client {
     if (type === 'session_event') this.#applyLogged(sessionId, data['event'] as LogEvent);
     if (type === 'resumed') {
       this.#known.add(sessionId);
-      for (const place of data['receipts'] as ReceiptPlace[]) {
+      for (const place of this.#allReaders(sessionId, data['receipts'] as ReceiptPlace[])) {
         this.#heard(sessionId, place, 'delivered', place.deliveredSeq, false);
         this.#heard(sessionId, place, 'read', place.readSeq, false);
       }
@@ -131,6 +133,13 @@ export class Follower extends Client {
     }
   }
 
+  /** A reader who was known and is not named any more has been put back to the beginning. */
+  #allReaders(sessionId: string, named: readonly ReceiptPlace[]): ReceiptPlace[] {
+    const all = new Map(this.#readers.get(sessionId) ?? []);
+    for (const place of named) all.set(`${place.readerType} ${place.readerId}`, place);
+    return [...all.values()];
+  }
+
   #heard(
     sessionId: string,
     { readerType, readerId }: Pick<ReceiptPlace, 'readerType' | 'readerId'>,
@@ -139,6 +148,8 @@ export class Follower extends Client {
     live: boolean,
   ): void {
     const reader = `${readerType} ${readerId}`;
+    const readers = this.#readers.get(sessionId) ?? new Map<string, ReceiptPlace>();
+    this.#readers.set(sessionId, readers.set(reader, { readerType, readerId, deliveredSeq: 0, readSeq: 0 }));
     this.#history.add({ what: 'receipt', observer: this.name, sessionId, reader, kind, upToSeq, live });
   }
 }

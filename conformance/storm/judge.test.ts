@@ -76,6 +76,11 @@ test.each<[string, keyof Verdict, Line[]]>([
   ],
   ['acknowledged as two messages', 'doubled', [...good, acked('a', 4, 'm-other'), stored('z', 4, 'm-other')]],
   ['stored twice', 'doubled', [...good, stored('a', 4, 'm-twin')]],
+  [
+    'stored twice, once without its id',
+    'doubled',
+    [...good, { ...stored('a', 4, 'm-twin'), clientMessageId: null } as Line],
+  ],
   ['shown twice on one connection', 'doubled', [...good, seen('b', 3)]],
   ['shown twice, on two connections, to one who resumes', 'doubled', [...good, seen('b', 3, 'admin', 2)]],
   ['acknowledged at another place than stored', 'disordered', [...good, acked('a', 2)]],

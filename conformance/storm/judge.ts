@@ -49,10 +49,10 @@ function judgeAcks(history: History, { lost, doubled, disordered }: Verdict): vo
       doubled.push(`${key}: acknowledged as ${first} and as ${ack.messageId}`);
     firstAck.set(key, ack.messageId);
   }
+  // By content, which names its message: a store that had forgotten the id would not be caught by the id.
   const seen = new Set<string>();
-  for (const { sessionId, clientMessageId } of history.of('stored')) {
-    if (clientMessageId === null) continue;
-    const key = `${sessionId} ${clientMessageId}`;
+  for (const { sessionId, content } of stored.values()) {
+    const key = `${sessionId} ${content}`;
     if (seen.has(key)) doubled.push(`${key}: stored more than once`);
     seen.add(key);
   }
