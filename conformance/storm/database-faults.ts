@@ -8,14 +8,34 @@ const sum = (senders: readonly Sender[], figure: (sender: Sender) => number): nu
   senders.reduce((total, sender) => total + figure(sender), 0);
 
 /** The database has committed messages, its answer is lost, the server dies: nobody but the database knows of them. */
-export async function killAtCommit({ server, proxy, cast }: Scene): Promise<void> {
+export async function killAtCommit(scene: Scene): Promise<void> {
+  const { server, proxy, cast } = scene;
   const duplicates = (): number => sum(cast.senders, (s) => s.duplicates);
   // The content of a message, and then the end of the transaction that stores it.
   await proxy?.loseAnswer([' says ', 'COMMIT']);
+  // The answer may have several parts, and only the last of them means that all is stored.
+  for (let waiting: string[] = []; waiting.length === 0; await sleep(20)) {
+    const before = await storedUnacked(scene);
+    await sleep(50);
+    const now = new Set(await storedUnacked(scene));
+    waiting = before.filter((id) => now.has(id));
+  }
   const before = duplicates();
   await server.kill();
   await server.start();
   await until(() => duplicates() > before, 15_000, 'what was stored without an ack is acknowledged as a duplicate');
+}
+
+/** The messages that the database has and whose senders still wait. */
+async function storedUnacked({ schema, cast }: Scene): Promise<string[]> {
+  const ids = cast.senders.flatMap((sender) => sender.unacked);
+  const marks = ids.map(() => '?').join(',');
+  const rows = await schema?.query(
+    `SELECT client_message_id AS id FROM chat_messages WHERE client_message_id IN (${marks})`,
+    ids,
+  );
+  const waiting = new Set(cast.senders.flatMap((sender) => sender.unacked));
+  return (rows ?? []).map(({ id }) => String(id)).filter((id) => waiting.has(id));
 }
 
 const FEW = 12;

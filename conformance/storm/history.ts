@@ -36,7 +36,8 @@ export interface Stored {
   readonly messageId: string;
   readonly clientMessageId: string | null;
   readonly senderType: string;
-  readonly status: string;
+  /** Null where nobody looked at it. */
+  readonly status: string | null;
   readonly content: string;
 }
 

@@ -49,12 +49,19 @@ function judgeAcks(history: History, { lost, doubled, disordered }: Verdict): vo
       doubled.push(`${key}: acknowledged as ${first} and as ${ack.messageId}`);
     firstAck.set(key, ack.messageId);
   }
-  // By content, which names its message: a store that had forgotten the id would not be caught by the id.
-  const seen = new Set<string>();
-  for (const { sessionId, content } of stored.values()) {
+  // By what it says, too: a store that had forgotten the id would not be caught by the id.
+  const said = new Map<string, number>();
+  for (const { sessionId, content } of history.of('sent')) {
     const key = `${sessionId} ${content}`;
-    if (seen.has(key)) doubled.push(`${key}: stored more than once`);
-    seen.add(key);
+    said.set(key, (said.get(key) ?? 0) + 1);
+  }
+  const seen = new Set<string>();
+  for (const { sessionId, clientMessageId, content } of stored.values()) {
+    const text = `${sessionId} ${content}`;
+    const keys = said.get(text) === 1 ? [text] : [];
+    if (clientMessageId !== null) keys.push(`${sessionId} #${clientMessageId}`);
+    if (keys.some((key) => seen.has(key))) doubled.push(`${text}: stored more than once`);
+    for (const key of keys) seen.add(key);
   }
 }
 
@@ -147,6 +154,7 @@ function judgeStatuses(receipts: readonly Receipt[], stored: readonly Stored[], 
   for (const { sessionId, seq, senderType, status } of stored) {
     const reader = senderType === 'user' ? 'admin' : 'user';
     for (const kind of ['delivered', 'read']) {
+      if (status === null) continue;
       const isCovered = seq <= (covered.get(`${sessionId} ${reader} ${kind}`) ?? 0);
       if (isCovered && (RANK[status] ?? 0) < (RANK[kind] as number))
         lost.push(`${sessionId} #${seq}: ${kind} by the ${reader}, stored as ${status}`);

@@ -47,6 +47,11 @@ export class Sender extends Client {
     return this.#pending.size;
   }
 
+  /** The messages in flight, by their ids. */
+  get unacked(): string[] {
+    return [...this.#pending.keys()];
+  }
+
   /** How often each error code was the answer. */
   get refused(): ReadonlyMap<string, number> {
     return this.#refused;
