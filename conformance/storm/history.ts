@@ -68,7 +68,15 @@ export interface Receipt {
   readonly live: boolean;
 }
 
-export type Line = Sent | Acked | Seen | Stored | Head | Asked | Receipt;
+/** A number that the server tells when all is over, and the same found by looking. */
+interface Figure {
+  readonly what: 'figure';
+  readonly name: string;
+  readonly told: number;
+  readonly found: number;
+}
+
+export type Line = Sent | Acked | Seen | Stored | Head | Asked | Receipt | Figure;
 
 export class History {
   readonly lines: Line[] = [];

@@ -61,6 +61,7 @@ const good = [
   asked,
   receipt(3),
   receipt(1, false),
+  { what: 'figure', name: 'n', told: 3, found: 3 } as const,
 ];
 
 test('a history without fault is found faultless, an answer older than what came live meanwhile included', () => {
@@ -93,6 +94,7 @@ test.each<[string, keyof Verdict, Line[]]>([
     'lost',
     good.map((l) => (l.what === 'stored' ? { ...l, status: 'delivered' } : l)),
   ],
+  ['a total is not what there is', 'miscounted', [...good, { what: 'figure', name: 'n', told: 2, found: 3 }]],
   ['a complete observer misses an event', 'holes', good.filter((l) => !(l.what === 'seen' && l.seq === 2))],
   ['a complete observer misses the last event', 'holes', [...good, head(4)]],
 ])('%s is found', (_name, kind, lines) => {

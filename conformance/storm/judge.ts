@@ -6,6 +6,7 @@ export interface Verdict {
   readonly doubled: string[];
   readonly disordered: string[];
   readonly holes: string[];
+  readonly miscounted: string[];
 }
 
 export interface JudgeOptions {
@@ -16,16 +17,18 @@ export interface JudgeOptions {
 /**
  * Judges a history: everything acknowledged is stored, as it was sent and where the ack said; nothing is stored or
  * shown twice; all witnesses agree what stands at each place of each log; complete observers miss nothing; receipts only go
- * forward, and the messages they cover are stored so.
+ * forward, and the messages they cover are stored so; totals are what can be counted.
  */
 export function judge(history: History, { complete = {} }: JudgeOptions = {}): Verdict {
-  const verdict: Verdict = { lost: [], doubled: [], disordered: [], holes: [] };
+  const verdict: Verdict = { lost: [], doubled: [], disordered: [], holes: [], miscounted: [] };
   judgeAcks(history, verdict);
   judgeOrder(history, verdict);
   judgeConnections(history.of('seen'), verdict);
   for (const [observer, sessions] of Object.entries(complete)) judgeCompleteness(history, observer, sessions, verdict);
   judgeReceipts(history, verdict);
   judgeStatuses(history.of('receipt'), history.of('stored'), verdict);
+  for (const { name, told, found } of history.of('figure'))
+    if (told !== found) verdict.miscounted.push(`${name}: ${told} told, ${found} found`);
   return verdict;
 }
 

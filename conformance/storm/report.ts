@@ -10,7 +10,7 @@ const FIRST_ACK_MS = 3_000;
 export function missed(run: FaultRun, report: Report): { readonly broken: string[]; readonly late: string[] } {
   const broken: string[] = [];
   const late: string[] = [];
-  if (!faultless(report.verdict)) broken.push('a message was lost, doubled, out of order, or not shown');
+  if (!faultless(report.verdict)) broken.push('a message was lost, doubled, out of order, not shown, or miscounted');
   for (const [code, times] of report.refused)
     if (code !== 'UNAVAILABLE') broken.push(`${times} sends were answered with ${code}`);
   if (run.keepsLines && report.reconnects > 0) broken.push(`${report.reconnects} lines were lost`);
@@ -57,6 +57,7 @@ export function linesOf({ verdict, ...report }: Report): string[] {
     ['stored or shown twice', verdict.doubled.length],
     ['order disagreements', verdict.disordered.length],
     ['holes', verdict.holes.length],
+    ['totals that are wrong', verdict.miscounted.length],
     ['duration', seconds(report.seconds * 1000)],
   );
   const found = Object.entries(verdict).flatMap(([kind, list]: [string, string[]]) =>

@@ -5,7 +5,7 @@ import { type FaultRun, faultRuns } from './faults.ts';
 import { commandOf, missed } from './report.ts';
 import { storm, type StoreName, type StormOptions } from './storm.ts';
 
-const calm = { lost: [], doubled: [], disordered: [], holes: [] };
+const calm = { lost: [], doubled: [], disordered: [], holes: [], miscounted: [] };
 const LONG = 180_000;
 
 /** A seed that once found something is worth more than a new one: pin it here with what it found. */
