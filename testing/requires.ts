@@ -5,11 +5,13 @@
  */
 import { describe, expect, test } from 'vitest';
 import { findChromium } from './chromium.ts';
+import { findFaketime } from './fake-clock.ts';
 import { mariadb } from './mariadb.ts';
 import { mysql } from './real-mysql.ts';
 import { findRedis } from './redis.ts';
+import { canMountSmallDisk } from './small-disk.ts';
 
-export type Service = 'mariadb' | 'mysql' | 'redis' | 'chromium';
+export type Service = 'mariadb' | 'mysql' | 'redis' | 'chromium' | 'faketime' | 'small-disk';
 
 export interface Availability {
   readonly ok: boolean;
@@ -47,6 +49,14 @@ const sources: Readonly<Record<Service, Source>> = {
   chromium: {
     find: () => findChromium() !== undefined,
     missing: 'no Chromium (apt-get install chromium, or set CHROMIUM_PATH)',
+  },
+  faketime: {
+    find: () => findFaketime() !== undefined,
+    missing: 'no libfaketime (apt-get install faketime)',
+  },
+  'small-disk': {
+    find: canMountSmallDisk,
+    missing: 'no right to mount a small disk (root on Linux)',
   },
 };
 

@@ -20,6 +20,7 @@ while read -r change pid; do
   esac
 done
 for pid in $pids; do kill -9 "$pid" 2>/dev/null; done
+for disk in "$1"/disk*; do [ ! -d "$disk" ] || umount -l "$disk" 2>/dev/null; done
 rm -rf "$1" 2>/dev/null || { sleep 1; rm -rf "$1"; }
 `;
 

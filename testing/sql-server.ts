@@ -66,6 +66,8 @@ export interface SqlServer {
 export interface SqlServerOptions {
   /** Further server flags, such as `--max-connections=5`; they win over the usual ones. */
   readonly flags?: readonly string[];
+  /** Where its data lie; nothing may be there yet. Default: in this process's folder. */
+  readonly dataFolder?: string;
 }
 
 /** The version number in what `--version` prints. */
@@ -88,8 +90,8 @@ export async function startSqlServer(flavour: Flavour, options: SqlServerOptions
   const template = await templateOf(flavour, program);
   // Somebody else may take the port between the look and the start: then with another one.
   for (let attempt = 1; ; attempt += 1) {
-    const folder = freshPath('data');
-    await copyFolder(template, folder);
+    const folder = options.dataFolder ?? freshPath('data');
+    await copyFolder(template, folder, options.dataFolder === undefined ? 'always' : 'never');
     const server = new PrivateSqlServer(flavour.name, program, folder, await freePort(), options.flags ?? []);
     try {
       await server.start();
@@ -266,10 +268,13 @@ async function templateOf(flavour: Flavour, program: SqlProgram): Promise<string
   return template;
 }
 
-/** Holes stay holes where the system's `cp` can do that: a template is mostly empty log space. */
-async function copyFolder(from: string, to: string): Promise<void> {
+/**
+ * Holes stay holes where the system's `cp` can do that: a template is mostly empty log space. On a disk that a test
+ * fills they must not: a server whose log has no room ends.
+ */
+async function copyFolder(from: string, to: string, sparse: 'always' | 'never'): Promise<void> {
   try {
-    await execute('cp', ['-a', '--sparse=always', from, to]);
+    await execute('cp', ['-a', `--sparse=${sparse}`, from, to]);
   } catch {
     rmSync(to, { recursive: true, force: true });
     await cp(from, to, { recursive: true });

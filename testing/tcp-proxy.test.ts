@@ -190,6 +190,19 @@ describe('the proxy with faults', () => {
     expect(atTarget).toBe('12345');
   });
 
+  test('loseAnswer lets the last text pass up, and nothing down after it, on the connection that said all of them', async () => {
+    const [other, client] = [await open(), await open()];
+    const lost = proxy.loseAnswer(['INSERT', 'COMMIT']);
+    await say(other, 'COMMIT');
+    await say(client, 'INSERT');
+    await say(other, 'COMMIT');
+    client.socket.write('COMMIT');
+    await lost;
+    expect(atTarget).toBe('COMMITINSERTCOMMITCOMMIT');
+    await say(other, 'INSERT COMMIT');
+    expect(client).toMatchObject({ received: 'INSERT', ended: false, error: '' });
+  });
+
   test('refuse turns new connections away and keeps open ones; accept takes the same port again', async () => {
     const client = await open();
     const { port } = proxy;

@@ -28,6 +28,9 @@ class Faults {
   /** How many more bytes pass before the connection that carries the last of them is reset. */
   bytesUntilCut = Number.POSITIVE_INFINITY;
   onCut: () => void = () => {};
+  /** Texts that are looked for in what passes up one connection, one after the other; null when none are. */
+  script: readonly string[] | null = null;
+  onLost: () => void = () => {};
 }
 
 type OneWay = Exclude<Direction, 'both'>;
@@ -104,6 +107,18 @@ export class TcpProxy {
     });
   }
 
+  /**
+   * Waits for a connection on which these texts pass up, one after the other. What comes down on it afterwards vanishes:
+   * the client never learns what the server answered. Resolves when the first of the answer has been lost.
+   */
+  loseAnswer(script: readonly string[]): Promise<void> {
+    return new Promise((resolve) => {
+      const { up, down } = this.#faults;
+      up.script = script;
+      down.onLost = resolve;
+    });
+  }
+
   /** RST to both ends of every connection. */
   resetAll(): void {
     for (const connection of this.#connections) connection.reset();
@@ -165,7 +180,9 @@ class Connection {
     this.#target = target;
     this.#closed = closed;
     const reset = (): void => this.reset();
-    this.#ways = [new Way(client, target, faults.up, reset), new Way(target, client, faults.down, reset)];
+    const down = new Way(target, client, faults.down, reset);
+    const up = new Way(client, target, faults.up, reset, () => (down.loses = true));
+    this.#ways = [up, down];
     for (const socket of [client, target]) {
       socket.on('close', () => {
         if (client.destroyed && target.destroyed) closed();
@@ -197,16 +214,23 @@ class Way {
   readonly #faults: Faults;
   readonly #reset: () => void;
   readonly #held: Held[] = [];
+  readonly #scriptEnded: () => void;
   #heldBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #full = false;
+  #script: readonly string[] | null = null;
+  /** How many texts of the script have passed. */
+  #passed = 0;
   lostBytes = false;
+  /** Everything of this way vanishes from now on. */
+  loses = false;
 
-  constructor(source: Socket, sink: Socket, faults: Faults, reset: () => void) {
+  constructor(source: Socket, sink: Socket, faults: Faults, reset: () => void, scriptEnded: () => void = () => {}) {
     this.#source = source;
     this.#sink = sink;
     this.#faults = faults;
     this.#reset = reset;
+    this.#scriptEnded = scriptEnded;
     source.on('data', (bytes) => this.#hold(bytes as Buffer));
     source.on('end', () => this.#hold('end'));
     // A 'close' without an 'end' before it follows.
@@ -240,13 +264,33 @@ class Way {
   }
 
   #hold(what: Held['what']): void {
-    if (this.#faults.blackholed) {
+    if (this.#faults.blackholed || this.loses) {
       this.lostBytes = true;
+      if (this.loses) this.#faults.onLost();
       return;
     }
+    if (typeof what !== 'string') this.#follow(what);
     this.#held.push({ what, due: performance.now() + this.#faults.latencyMs });
     if (typeof what !== 'string') this.#heldBytes += what.length;
     this.flush();
+  }
+
+  /** Looks for the script's texts. One that is cut in two by the network is not seen; another time it will be. */
+  #follow(bytes: Buffer): void {
+    const { script } = this.#faults;
+    if (this.#script !== script) {
+      this.#script = script;
+      this.#passed = 0;
+    }
+    if (script === null) return;
+    for (let from = 0; this.#passed < script.length; this.#passed++) {
+      const text = script[this.#passed] as string;
+      const at = bytes.indexOf(text, from);
+      if (at < 0) return;
+      from = at + text.length;
+    }
+    this.#faults.script = null;
+    this.#scriptEnded();
   }
 
   #pass(what: Held['what']): void {

@@ -29,12 +29,15 @@ export interface Seen {
 }
 
 /** A message as REST tells it when all is over. */
-interface Stored {
+export interface Stored {
   readonly what: 'stored';
   readonly sessionId: string;
   readonly seq: number;
   readonly messageId: string;
   readonly clientMessageId: string | null;
+  readonly senderType: string;
+  /** Null where nobody looked at it. */
+  readonly status: string | null;
   readonly content: string;
 }
 
@@ -45,16 +48,35 @@ interface Head {
   readonly seq: number;
 }
 
-/** A receipt position that a reader was told of. */
-interface Receipt {
-  readonly what: 'receipt';
+/** An observer asks to catch up with a session: what it is told of receipts afterwards may not be older than this. */
+interface Asked {
+  readonly what: 'asked';
+  readonly observer: string;
   readonly sessionId: string;
+}
+
+/** How far a reader is, as an observer was told. */
+export interface Receipt {
+  readonly what: 'receipt';
+  readonly observer: string;
+  readonly sessionId: string;
+  /** Its side and account: `admin 7`. */
   readonly reader: string;
   readonly kind: 'delivered' | 'read';
   readonly upToSeq: number;
+  /** False when it is part of the answer to what the observer asked last. */
+  readonly live: boolean;
 }
 
-export type Line = Sent | Acked | Seen | Stored | Head | Receipt;
+/** A number that the server tells when all is over, and the same found by looking. */
+interface Figure {
+  readonly what: 'figure';
+  readonly name: string;
+  readonly told: number;
+  readonly found: number;
+}
+
+export type Line = Sent | Acked | Seen | Stored | Head | Asked | Receipt | Figure;
 
 export class History {
   readonly lines: Line[] = [];

@@ -1,53 +1,59 @@
 /** `npm run faults -- kill-server --cycles 1000 --store mysql [--seed 1]`: runs a fault under load and prints a report. */
 import { parseArgs } from 'node:util';
 import { faultRuns } from './faults.ts';
-import { faultless } from './judge.ts';
-import { storm, type StoreName } from './storm.ts';
+import { commandOf, linesOf, missed } from './report.ts';
+import { storm, type StoreName, type StormOptions } from './storm.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     cycles: { type: 'string', default: '20' },
-    store: { type: 'string', default: 'sqlite' },
+    store: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    senders: { type: 'string', default: '8' },
-    window: { type: 'string', default: '8' },
+    senders: { type: 'string' },
+    window: { type: 'string' },
+    lasts: { type: 'string' },
+    entry: { type: 'string' },
   },
 });
 const name = positionals[0] ?? '';
 const run = faultRuns[name];
-if (!run || !['sqlite', 'mariadb', 'mysql'].includes(values.store)) {
-  const names = Object.entries(faultRuns).map(([n, r]) => `  ${n.padEnd(18)} ${r.what}`);
+const store = values.store ?? run?.stores[0] ?? '';
+if (!run?.stores.includes(store as StoreName)) {
+  const names = Object.entries(faultRuns).map(([n, r]) => `  ${n.padEnd(18)} ${r.what} (${r.stores.join(', ')})`);
   process.stderr.write(
-    `usage: npm run faults -- NAME [--cycles 20] [--store sqlite|mariadb|mysql] [--seed N]\n${names.join('\n')}\n`,
+    `usage: npm run faults -- NAME [--cycles 20] [--store STORE] [--seed N] [--senders 8] [--window 8] [--lasts SECONDS] [--entry MAIN.JS]\n${names.join('\n')}\n`,
   );
   process.exit(2);
 }
-process.stdout.write(`${name} × ${values.cycles} on ${values.store}, seed ${values.seed}\n`);
-const report = await storm(
-  {
-    store: values.store as StoreName,
-    cycles: Number(values.cycles),
-    seed: Number(values.seed),
-    senders: Number(values.senders),
-    window: Number(values.window),
-    ...run.options,
+const options: StormOptions = {
+  store: store as StoreName,
+  cycles: Number(values.cycles),
+  seed: Number(values.seed),
+  ...(values.senders === undefined ? {} : { senders: Number(values.senders) }),
+  ...(values.window === undefined ? {} : { window: Number(values.window) }),
+  ...(values.entry === undefined ? {} : { entry: values.entry }),
+  ...run.options,
+  lastsMs: values.lasts === undefined ? (run.lastsMs ?? 0) : Number(values.lasts) * 1_000,
+  goesOn: (cycles) => {
+    if (cycles % 50 === 0) process.stderr.write(`${new Date().toISOString()} ${cycles} cycles\n`);
+    return !interrupted;
   },
-  run.fault,
-);
-const { verdict } = report;
-const rows: [string, string | number][] = [
-  ['messages acknowledged', report.acked],
-  ['events in the logs', report.events],
-  ['messages handed in again', report.retries],
-  ['in flight when it struck', `least ${report.inFlight.least}, mean ${report.inFlight.mean.toFixed(0)}`],
-  ['acknowledged and lost', verdict.lost.length],
-  ['stored or shown twice', verdict.doubled.length],
-  ['order disagreements', verdict.disordered.length],
-  ['holes', verdict.holes.length],
-  ['seconds', report.seconds.toFixed(0)],
-];
-for (const [what, figure] of rows) process.stdout.write(`  ${what.padEnd(26)} ${figure}\n`);
-for (const [kind, list] of Object.entries(verdict))
-  for (const line of list.slice(0, 10)) process.stdout.write(`  ${kind}: ${line}\n`);
-process.exit(faultless(verdict) ? 0 : 1);
+};
+// The first signal ends the storm after the cycle that is under way, with a report of what there was.
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => (interrupted = true));
+const command = commandOf(name, options);
+process.stdout.write(`${command}\n`);
+let good = false;
+try {
+  const report = await storm(options, run.fault);
+  process.stdout.write(`${linesOf(report).join('\n')}\n`);
+  const { broken, late } = missed(run, report);
+  for (const line of [...broken, ...late]) process.stdout.write(`  MISSED: ${line}\n`);
+  good = broken.length === 0 && late.length === 0;
+} catch (error) {
+  process.stdout.write(`  ${error instanceof Error ? error.stack : String(error)}\n`);
+}
+if (!good) process.stdout.write(`FAILED; to repeat it: ${command}\n`);
+process.exit(good ? 0 : 1);

@@ -1,49 +1,86 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type FakeClock, startFakeClock } from '../../testing/fake-clock.ts';
 import { startMariadb } from '../../testing/mariadb.ts';
 import { startMysql } from '../../testing/real-mysql.ts';
-import type { PrivateSqlServer } from '../../testing/sql-server.ts';
+import { mountSmallDisk, type SmallDisk } from '../../testing/small-disk.ts';
+import type { Database, PrivateSqlServer } from '../../testing/sql-server.ts';
 import { startSwitchboard, type Switchboard } from '../../testing/switchboard.ts';
 import { startTcpProxy, type TcpProxy } from '../../testing/tcp-proxy.ts';
-import { Follower, Sender, Watcher } from './clients.ts';
+import { type Cast, everybody, gather } from './cast.ts';
 import { History } from './history.ts';
 import { judge, type Verdict } from './judge.ts';
+import { settle } from './settle.ts';
+import { until } from './until.ts';
 
 export type StoreName = 'sqlite' | 'mariadb' | 'mysql';
 
 export interface StormOptions {
   readonly store: StoreName;
   readonly cycles: number;
+  readonly seed: number;
   readonly senders?: number;
   /** Messages that each sender keeps in flight. */
   readonly window?: number;
   /** The database is reached through a proxy that can misbehave. */
   readonly proxied?: boolean;
+  /** The store lies on a disk of this size, which can be filled. */
+  readonly diskMb?: number;
+  /** How long a stroke of the fault lasts. */
+  readonly lastsMs?: number;
+  /** The server's clock can be set. */
+  readonly ownClock?: boolean;
+  /** The server's program, where it is not the build of this clone. */
+  readonly entry?: string;
   readonly env?: Readonly<Record<string, string>>;
-  readonly seed: number;
+  /** Asked after each cycle, with how many have been; false ends the storm early. */
+  readonly goesOn?: (cycles: number) => boolean;
 }
 
 /** What a fault does in one cycle. It leaves the server running and reachable. */
 export type Fault = (scene: Scene, cycle: number) => Promise<void>;
 
-export interface Scene {
+/** Where a storm blows. */
+interface Place {
   readonly server: Switchboard;
   readonly database: PrivateSqlServer | null;
+  readonly schema: Database | null;
   readonly proxy: TcpProxy | null;
-  readonly senders: readonly Sender[];
-  readonly follower: Follower;
-  readonly watcher: Watcher;
+  readonly disk: SmallDisk | null;
+  readonly clock: FakeClock | null;
+}
+
+export interface Scene extends Place {
+  readonly cast: Cast;
+  readonly lastsMs: number;
   /** The same numbers for the same seed: 0 ≤ n < 1. */
   readonly random: () => number;
-  /** Resolves when every sender has had a message acknowledged from now on. @returns milliseconds */
-  allAcked(timeoutMs?: number): Promise<number>;
+  /** Resolves when every sender has had a message acknowledged from now on. */
+  readonly allAcked: (timeoutMs?: number) => Promise<void>;
   /** Resolves when so many messages have been acknowledged in all from now on. */
-  acked(count: number, timeoutMs?: number): Promise<void>;
+  readonly acked: (count: number, timeoutMs?: number) => Promise<void>;
+  /** To be called when what was away is back: measures until the first ack, and until every sender has had one. */
+  readonly recovered: () => Promise<void>;
+}
+
+/** After something that was away had come back; milliseconds. */
+interface Recovery {
+  readonly firstMs: number;
+  readonly allMs: number;
 }
 
 export interface Report {
+  readonly cycles: number;
   readonly verdict: Verdict;
   readonly acked: number;
   readonly retries: number;
+  /** Acks that said `duplicate`. */
+  readonly duplicates: number;
+  /** How often each error code was the answer to a send. */
+  readonly refused: ReadonlyMap<string, number>;
+  /** Lines that were lost and made anew, of all who took part. */
+  readonly reconnects: number;
+  /** The longest that a send was without any answer while its line stood. */
+  readonly slowestAnswerMs: number;
+  readonly recoveries: readonly Recovery[];
   /** Messages in flight when each fault struck, smallest and mean. */
   readonly inFlight: { readonly least: number; readonly mean: number };
   readonly events: number;
@@ -54,120 +91,106 @@ export interface Report {
 export async function storm(options: StormOptions, fault: Fault): Promise<Report> {
   const started = performance.now();
   const history = new History();
-  const scene = await build(options, history);
+  const recoveries: Recovery[] = [];
   const inFlight: number[] = [];
+  const place = await prepare(options);
+  let cast: Cast | null = null;
   try {
+    cast = gather(place.server, history, options);
+    const scene = sceneOf(place, cast, options, recoveries);
+    for (const sender of cast.users) sender.start();
     await scene.allAcked(30_000);
+    cast.replier.start();
     for (let cycle = 0; cycle < options.cycles; cycle++) {
       await scene.acked(20, 30_000);
-      inFlight.push(scene.senders.reduce((sum, s) => sum + s.inFlight, 0));
+      inFlight.push(cast.senders.reduce((sum, s) => sum + s.inFlight, 0));
       await fault(scene, cycle);
+      if (place.server.pid === undefined) throw new Error(`the server ended by itself\n${place.server.tail()}`);
+      if (options.goesOn?.(cycle + 1) === false) break;
     }
-    await settle(scene, history);
+    await settle(place.server, cast, history);
   } finally {
-    for (const client of [...scene.senders, scene.follower, scene.watcher]) client.stop();
-    await scene.server.remove();
-    scene.proxy?.close();
-    await scene.database?.stop();
+    for (const client of cast ? everybody(cast) : []) client.stop();
+    await clear(place);
   }
+  const { senders, followers } = cast;
+  const sum = (figure: (sender: (typeof senders)[number]) => number): number =>
+    senders.reduce((total, sender) => total + figure(sender), 0);
+  const refused = new Map<string, number>();
+  for (const sender of senders)
+    for (const [code, times] of sender.refused) refused.set(code, (refused.get(code) ?? 0) + times);
   return {
-    verdict: judge(history, { complete: ['follower'] }),
-    acked: scene.senders.reduce((sum, s) => sum + s.acked, 0),
-    retries: scene.senders.reduce((sum, s) => sum + s.retries, 0),
+    cycles: inFlight.length,
+    verdict: judge(history, { complete: Object.fromEntries(followers.map((f) => [f.name, f.sessions])) }),
+    acked: sum((s) => s.acked),
+    retries: sum((s) => s.retries),
+    duplicates: sum((s) => s.duplicates),
+    refused,
+    reconnects: everybody(cast).reduce((total, client) => total + client.connection - 1, 0),
+    slowestAnswerMs: Math.max(...senders.map((s) => s.slowestAnswer)),
+    recoveries,
     inFlight: { least: Math.min(...inFlight), mean: inFlight.reduce((a, b) => a + b, 0) / inFlight.length },
-    events: history.of('head').reduce((sum, h) => sum + h.seq, 0),
+    events: history.of('head').reduce((total, h) => total + h.seq, 0),
     seconds: (performance.now() - started) / 1000,
   };
 }
 
-async function build(options: StormOptions, history: History): Promise<Scene> {
-  const { senders: count = 8, window = 8 } = options;
+async function prepare(options: StormOptions): Promise<Place> {
+  const disk = options.diskMb === undefined ? null : await mountSmallDisk(options.diskMb);
+  const clock = options.ownClock ? startFakeClock() : null;
+  const start = options.store === 'mysql' ? startMysql : startMariadb;
   const database =
-    options.store === 'sqlite' ? null : await (options.store === 'mysql' ? startMysql() : startMariadb());
-  const schema = await database?.createDatabase();
-  const proxy = schema && options.proxied ? await startTcpProxy({ port: (database as PrivateSqlServer).port }) : null;
-  const databaseUrl = schema && (proxy ? proxy.url(schema.tcpUrl) : schema.url);
-  const env = { RATE_LIMIT: 'off', LOG_LEVEL: 'warn', MAX_ACTIVE_SESSIONS_PER_ADMIN: '1000', ...options.env };
-  const server = await startSwitchboard({ ...(databaseUrl ? { databaseUrl } : {}), env });
-  const base = server.wsUrl;
-  const address = (claims: object, query = ''): (() => string) => {
-    const token = server.token({ exp: Math.floor(Date.now() / 1000) + 86_400, ...claims });
-    return () => `${base}/chat?token=${token}${query}`;
+    options.store === 'sqlite' ? null : await start(disk === null ? {} : { dataFolder: disk.path('data') });
+  const schema = database ? await database.createDatabase() : null;
+  const proxy = database && options.proxied ? await startTcpProxy({ port: database.port }) : null;
+  const file = disk ? `sqlite:${disk.path('switchboard.db')}` : null;
+  const databaseUrl = schema ? (proxy ? proxy.url(schema.tcpUrl) : schema.url) : file;
+  const server = await startSwitchboard({
+    ...(databaseUrl === null ? {} : { databaseUrl }),
+    ...(options.entry === undefined ? {} : { entry: options.entry }),
+    env: {
+      RATE_LIMIT: 'off',
+      LOG_LEVEL: 'warn',
+      MAX_ACTIVE_SESSIONS_PER_ADMIN: '1000',
+      ...clock?.env,
+      ...options.env,
+    },
+  });
+  return { server, database, schema, proxy, disk, clock };
+}
+
+async function clear({ server, database, proxy, disk }: Place): Promise<void> {
+  await server.remove();
+  proxy?.close();
+  await database?.stop();
+  await disk?.remove();
+}
+
+function sceneOf(place: Place, cast: Cast, options: StormOptions, recoveries: Recovery[]): Scene {
+  const { senders, users } = cast;
+  const total = (): number => senders.reduce((sum, s) => sum + s.acked, 0);
+  const allAcked = async (timeoutMs = 15_000): Promise<void> => {
+    const asked = users.map((s) => ({ sender: s, before: s.acked }));
+    await until(() => asked.every(({ sender, before }) => sender.acked > before), timeoutMs, 'every sender has an ack');
   };
-  const admin = address({ userId: 7, roles: ['admin'] }, '&type=admin');
-  const watcher = new Watcher(admin, 'watcher', history).start();
-  const sessions = Array.from({ length: count }, (_, i) => `storm-${i}`);
-  const follower = new Follower(
-    address({ userId: 8, roles: ['admin'] }, '&type=admin'),
-    'follower',
-    sessions,
-    history,
-  ).start();
-  const senders = sessions.map((id, i) => new Sender(address({ userId: 100 + i }), id, window, history).start());
+  const acked = async (wanted: number, timeoutMs = 15_000): Promise<void> => {
+    const before = total();
+    await until(() => total() >= before + wanted, timeoutMs, `${wanted} acks`);
+  };
   return {
-    server,
-    database,
-    proxy,
-    senders,
-    follower,
-    watcher,
+    ...place,
+    cast,
+    lastsMs: options.lastsMs ?? 0,
     random: mulberry32(options.seed),
-    async allAcked(timeoutMs = 15_000) {
-      const from = Date.now();
-      const before = senders.map((s) => s.acked);
-      await until(() => senders.every((s, i) => s.acked > (before[i] as number)), timeoutMs, 'every sender has an ack');
-      return Date.now() - from;
-    },
-    async acked(wanted, timeoutMs = 15_000) {
-      const total = (): number => senders.reduce((sum, s) => sum + s.acked, 0);
-      const before = total();
-      await until(() => total() >= before + wanted, timeoutMs, `${wanted} acks`);
+    allAcked,
+    acked,
+    recovered: async () => {
+      const from = performance.now();
+      const all = allAcked(30_000).then(() => performance.now() - from);
+      const [firstMs, allMs] = await Promise.all([acked(1, 30_000).then(() => performance.now() - from), all]);
+      recoveries.push({ firstMs, allMs });
     },
   };
-}
-
-/** Sees everything in flight through, lets the follower arrive, and reads what is stored. */
-async function settle({ server, senders, follower }: Scene, history: History): Promise<void> {
-  for (const sender of senders) sender.finish();
-  await until(() => senders.every((s) => s.inFlight === 0), 60_000, 'nothing is in flight');
-  const token = server.token({ userId: 9, roles: ['admin'] });
-  for (const { sessionId } of senders) {
-    const head = await readSession(`${server.url}/admin/chat/sessions/${sessionId}`, token, history);
-    await until(
-      () => (follower.heads.get(sessionId) ?? 0) >= head,
-      60_000,
-      `the follower has #${head} of ${sessionId}`,
-    );
-  }
-}
-
-async function readSession(url: string, token: string, history: History): Promise<number> {
-  const get = async (path: string): Promise<Record<string, never>> => {
-    const answer = await fetch(url + path, { headers: { authorization: `Bearer ${token}` } });
-    return ((await answer.json()) as { data: Record<string, never> }).data;
-  };
-  for (let after = 0, more = true; more;) {
-    const { messages, pagination } = (await get(`/messages?afterSeq=${after}&pageSize=100`)) as unknown as {
-      messages: { sessionId: string; seq: number; messageId: string; clientMessageId?: string; content: string }[];
-      pagination: { hasMore: boolean };
-    };
-    for (const { sessionId, seq, messageId, clientMessageId = null, content } of messages) {
-      history.add({ what: 'stored', sessionId, seq, messageId, clientMessageId, content });
-    }
-    after = messages.at(-1)?.seq ?? after;
-    more = pagination.hasMore;
-  }
-  const { session } = (await get('')) as unknown as { session: { sessionId: string; lastSeq: number } };
-  history.add({ what: 'head', sessionId: session.sessionId, seq: session.lastSeq });
-  return session.lastSeq;
-}
-
-async function until(done: () => boolean, timeoutMs: number, what: string): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!done()) {
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await sleep(5);
-  }
 }
 
 /** A small generator of repeatable pseudo-random numbers (Mulberry32, public domain algorithm). */

@@ -12,7 +12,7 @@ test(
     const { figures, faults, ...found } = await storm({ seed, cycles });
     if (cycles > 100) process.stdout.write(`${JSON.stringify({ seed, ...figures, faults })}\n`);
     expect(found).toEqual({
-      verdict: { lost: [], doubled: [], disordered: [], holes: [] },
+      verdict: { lost: [], doubled: [], disordered: [], holes: [], miscounted: [] },
       unstored: [],
       twice: [],
       disordered: [],

@@ -45,6 +45,7 @@ interface Stored {
   readonly seq: number;
   readonly messageId: string;
   readonly clientMessageId: string | null;
+  readonly senderType: string;
   readonly content: string;
 }
 
@@ -112,9 +113,15 @@ class Tab {
     });
     this.client.on('sent', (ack) => history.add({ what: 'acked', ...ack }));
     this.client.on('receipt', ({ sessionId, readerType, readerId, deliveredSeq, readSeq }) => {
-      const reader = `${readerType} ${readerId} as ${observer} hears`;
-      history.add({ what: 'receipt', sessionId, reader, kind: 'delivered', upToSeq: deliveredSeq });
-      history.add({ what: 'receipt', sessionId, reader, kind: 'read', upToSeq: readSeq });
+      const receipt = {
+        what: 'receipt',
+        observer,
+        sessionId,
+        reader: `${readerType} ${readerId}`,
+        live: true,
+      } as const;
+      history.add({ ...receipt, kind: 'delivered', upToSeq: deliveredSeq });
+      history.add({ ...receipt, kind: 'read', upToSeq: readSeq });
     });
     this.client.on('change', ({ messages }) => {
       // Every look costs the length of the conversation.
@@ -299,8 +306,9 @@ async function settle(
     owners.set(sessionId, session.userId);
     history.add({ what: 'head', sessionId, seq: session.lastSeq });
   }
-  for (const { sessionId, seq, messageId, clientMessageId, content } of stored) {
-    history.add({ what: 'stored', sessionId, seq, messageId, clientMessageId, content });
+  for (const { sessionId, seq, messageId, clientMessageId, senderType, content } of stored) {
+    // Receipts still move: a status read now may be older than what is heard later.
+    history.add({ what: 'stored', sessionId, seq, messageId, clientMessageId, senderType, status: null, content });
   }
   for (const { sessionId, clientMessageId } of history.of('acked')) {
     history.add({ what: 'sent', sessionId, clientMessageId, content: contents.get(clientMessageId) ?? '' });
@@ -328,8 +336,11 @@ async function settle(
     places.set(mark, [...(places.get(mark) ?? []), message]);
   }
   const disordered = tabs.flatMap(({ written }) => written.flatMap((marks) => disorderOf(marks, places)));
+  const admins = tabs.filter(({ side }) => side === 'admin');
   return {
-    verdict: judge(history, { complete: tabs.filter(({ side }) => side === 'admin').map(({ observer }) => observer) }),
+    verdict: judge(history, {
+      complete: Object.fromEntries(admins.map(({ observer }) => [observer, [...heads.keys()]])),
+    }),
     unstored: [...contents.keys()].filter((mark) => !places.has(mark) && !excused.has(mark)),
     twice: [...places].filter(([, at]) => at.length > 1).map(([mark]) => mark),
     disordered,

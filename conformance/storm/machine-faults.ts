@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Scene } from './storm.ts';
+import { until } from './until.ts';
+
+/** While the disk is full sends are refused and reads go on. */
+export async function fillDisk({ server, database, cast, disk, lastsMs, recovered }: Scene): Promise<void> {
+  const refused = (): number => cast.senders.reduce((sum, s) => sum + (s.refused.get('UNAVAILABLE') ?? 0), 0);
+  const before = refused();
+  disk?.fill();
+  // What the store has room for yet is still taken.
+  await until(() => refused() > before, 60_000, 'a send is refused');
+  await sleep(lastsMs);
+  const headers = { authorization: `Bearer ${server.token({ userId: 9, roles: ['admin'] })}` };
+  for (const path of ['', '/storm-0', '/storm-0/messages']) {
+    const { status } = await fetch(`${server.url}/admin/chat/sessions${path}`, { headers });
+    if (status !== 200)
+      throw new Error(
+        `GET …/sessions${path} while the disk was full: ${status}\n${server.tail()}\n${database?.tail()}`,
+      );
+  }
+  disk?.free();
+  await recovered();
+}
+
+const HOUR_S = 3_600;
+
+/**
+ * However the clock is set: nobody is taken for gone, and nobody's sessions are given to another. Each
+ * setting lasts longer than the server takes to look at leases and lines.
+ */
+export async function setClock({ server, cast, clock, lastsMs, allAcked }: Scene): Promise<void> {
+  const changes = (): number => Math.max(...cast.followers.map((follower) => follower.otherEvents));
+  for (const offset of [-HOUR_S, HOUR_S, 0]) {
+    await allAcked();
+    const before = changes();
+    clock?.set(offset);
+    await sleep(lastsMs);
+    await allAcked();
+    const { headers } = await fetch(`${server.url}/healthz`);
+    const off = (Date.parse(headers.get('date') ?? '') - Date.now()) / 1000;
+    if (Math.abs(off - offset) > 60) throw new Error(`the clock was set by ${offset} s, and is off by ${off} s`);
+    if (changes() > before) throw new Error(`${changes() - before} changes of assignment after the clock was set`);
+  }
+}
