@@ -1,4 +1,5 @@
 /** Millions of frames, most of them wrong: JSON that is nearly right, bytes that are nearly a frame. */
+import type { Budget } from './budget.ts';
 import type { Chance } from './chance.ts';
 import { type Json, mutated, written } from './json.ts';
 import type { Switchboard } from '../../testing/switchboard.ts';
@@ -12,27 +13,19 @@ const UNMASKED = [0, 0, 0, 0];
 const USERS = 40;
 const SESSIONS = 200;
 
-/** Sends so many frames. @returns what went wrong on the way */
-export async function fuzzFrames(
-  server: Switchboard,
-  chance: Chance,
-  count: number,
-  progress: (done: number) => void,
-): Promise<string[]> {
+/** Sends frames. @returns what went wrong on the way */
+export async function fuzzFrames(server: Switchboard, chance: Chance, budget: Budget): Promise<string[]> {
   const wrong: string[] = [];
-  let sent = 0;
   const line = async (number: number): Promise<void> => {
     let peer: RawPeer | null = null;
-    while (sent < count && wrong.length < 20) {
+    while (wrong.length < 20 && budget.take(BATCH)) {
       peer ??= await open(server, chance, number);
-      sent += BATCH;
       const isLast = chance.rarely(30);
       const batch = isLast ? wild(chance) : tame(server, chance);
-      const mark = `through-${sent}`;
+      const mark = `through-${budget.used}`;
       await peer.write(Buffer.concat([...batch, frame(PING, mark, { mask: UNMASKED })]));
       const fault = await settled(peer, mark);
       if (fault) wrong.push(fault);
-      progress(sent / count);
       if (peer.ended || isLast) {
         peer.socket.resetAndDestroy();
         peer = null;
