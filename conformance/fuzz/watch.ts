@@ -35,6 +35,7 @@ export async function watched(
   const server = await startSwitchboard({
     ...(entry === undefined ? {} : { entry }),
     env: { RATE_LIMIT: 'off', LOG_LEVEL: 'warn' },
+    readyTimeoutMs: 120_000,
   });
   const wrong: string[] = [];
   const memory: number[] = [];
