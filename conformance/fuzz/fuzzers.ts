@@ -3,16 +3,16 @@ import { Chance } from './chance.ts';
 import { fuzzFrames } from './frames.ts';
 import { fuzzRest } from './rest.ts';
 import { fuzzTcp } from './tcp.ts';
-import { type Verdict, watched } from './watch.ts';
+import { type Limits, type Verdict, watched } from './watch.ts';
 
 type Fuzzer = typeof fuzzFrames;
 
 const against =
   (fuzz: Fuzzer) =>
-  (count: number, seed: number): Promise<Verdict> =>
-    watched((server, progress) => fuzz(server, new Chance(seed), count, progress));
+  (limits: Limits, seed: number): Promise<Verdict> =>
+    watched(limits, (server, left) => fuzz(server, new Chance(seed), left));
 
-export const fuzzers: Readonly<Record<string, (count: number, seed: number) => Promise<Verdict>>> = {
+export const fuzzers: Readonly<Record<string, (limits: Limits, seed: number) => Promise<Verdict>>> = {
   frames: against(fuzzFrames),
   rest: against(fuzzRest),
   tcp: against(fuzzTcp),

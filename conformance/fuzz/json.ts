@@ -15,7 +15,6 @@ const odd: readonly (() => Json)[] = [
   () => -0,
   () => 2 ** 31,
   () => 2 ** 53,
-  () => 9_007_199_254_740_993,
   () => '',
   () => ' ',
   () => '0',
@@ -36,14 +35,27 @@ const odd: readonly (() => Json)[] = [
   () => [[]],
   () => [null],
   () => ({ $ne: null }),
-  () => ({ toString: 'x', valueOf: 1, then: true }),
+  () => ({ toString: 'x', valueOf: 1 }),
   () => ({ length: -1 }),
   () => nested(20),
   () => Array.from({ length: 300 }, () => 1),
   () => Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, i])),
 ].map((make) => make as () => Json);
 
-const oddKeys = ['__proto__', 'constructor', 'prototype', '', 'toString', 'type', 'data', 'id', 'seq', 'status', '💥'];
+const oddKeys = [
+  '__proto__',
+  'then',
+  'constructor',
+  'prototype',
+  '',
+  'toString',
+  'type',
+  'data',
+  'id',
+  'seq',
+  'status',
+  '💥',
+];
 
 function nested(depth: number): Json {
   let value: Json = 1;
@@ -65,7 +77,7 @@ function stroke(chance: Chance, value: Json): Json {
   const within = value as Record<string, Json>;
   if (key === undefined || chance.rarely(150)) {
     set(within, chance.pick(oddKeys), chance.pick(odd)());
-  } else if (chance.rarely(150)) {
+  } else if (chance.rarely(180)) {
     if (Array.isArray(value)) value.pop();
     else Reflect.deleteProperty(value, key);
   } else if (chance.rarely(80)) {

@@ -1,7 +1,8 @@
 import { WebSocket } from 'ws';
 import type { Switchboard } from '../../testing/switchboard.ts';
 
-const WITHIN_MS = 10_000;
+/** Long: on a busy machine it is the figure that tells, not the limit. */
+const WITHIN_MS = 60_000;
 
 /** Somebody who is well-behaved, and is to be served whatever the others do. */
 export class Neighbour {

@@ -1,6 +1,7 @@
 /** Requests by REST that are nearly right, over connections that are kept. */
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
+import type { Budget } from './budget.ts';
 import type { Chance } from './chance.ts';
 import { type Json, mutated, written } from './json.ts';
 import type { Switchboard } from '../../testing/switchboard.ts';
@@ -8,15 +9,9 @@ import type { Switchboard } from '../../testing/switchboard.ts';
 const CONNECTIONS = 24;
 const SESSIONS = 50;
 
-/** Sends so many requests. @returns what went wrong on the way */
-export async function fuzzRest(
-  server: Switchboard,
-  chance: Chance,
-  count: number,
-  progress: (done: number) => void,
-): Promise<string[]> {
+/** Sends requests. @returns what went wrong on the way */
+export async function fuzzRest(server: Switchboard, chance: Chance, budget: Budget): Promise<string[]> {
   const wrong: string[] = [];
-  let sent = 0;
   const tokens = {
     admin: server.token({ userId: 7_001, roles: ['admin'] }),
     other: server.token({ userId: 7_002, roles: ['admin'] }),
@@ -25,14 +20,12 @@ export async function fuzzRest(
   };
   const line = async (): Promise<void> => {
     let caller: Caller | null = null;
-    while (sent < count && wrong.length < 20) {
-      sent += 1;
+    while (wrong.length < 20 && budget.take()) {
       caller ??= await Caller.open(server.url);
       const bytes = request(chance, tokens);
       const fault = faultIn(await caller.ask(bytes));
       if (fault) wrong.push(`${bytes.toString('latin1').slice(0, 400)}\n→ ${fault}`);
       if (caller.gone) caller = null;
-      progress(sent / count);
     }
     caller?.end();
   };

@@ -1,4 +1,4 @@
-/** `npm run fuzz -- frames|rest|tcp [--count 100000] [--seed 1]`: sends what nobody should send, and prints a report. */
+/** `npm run fuzz -- frames|rest|tcp [--count 100000] [--minutes 60] [--seed 1]`: sends what nobody should send, and prints a report. */
 import { parseArgs } from 'node:util';
 import { fuzzers } from './fuzzers.ts';
 
@@ -6,20 +6,24 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     count: { type: 'string', default: '100000' },
+    minutes: { type: 'string', default: '600' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
   },
 });
 const name = positionals[0] ?? '';
 const run = fuzzers[name];
-const [count, seed] = [Number(values.count), Number(values.seed)];
-if (!run || !Number.isInteger(count) || !Number.isInteger(seed)) {
-  process.stderr.write(`usage: npm run fuzz -- ${Object.keys(fuzzers).join('|')} [--count N] [--seed N]\n`);
+const [count, minutes, seed] = [Number(values.count), Number(values.minutes), Number(values.seed)];
+if (!run || !Number.isInteger(count) || !(minutes > 0) || !Number.isInteger(seed)) {
+  process.stderr.write(
+    `usage: npm run fuzz -- ${Object.keys(fuzzers).join('|')} [--count N] [--minutes N] [--seed N]\n`,
+  );
   process.exit(2);
 }
-process.stdout.write(`${count.toLocaleString('en')} ${name}, seed ${seed}\n`);
-const { wrong, memory, heap, neighbour, seconds } = await run(count, seed);
+process.stdout.write(`${name}, seed ${seed}\n`);
+const { tried, wrong, memory, heap, neighbour, seconds } = await run({ count, minutes }, seed);
 const rows: [string, string | number][] = [
-  ['a second', Math.round(count / seconds).toLocaleString('en')],
+  ['tried', tried.toLocaleString('en')],
+  ['a second', Math.round(tried / seconds).toLocaleString('en')],
   ['memory by tenths, MB', memory.join(' ')],
   ['heap by tenths, MB', heap.join(' ')],
   ['neighbour', `${neighbour.acks} acks, the slowest ${neighbour.worst.toFixed(0)} ms`],

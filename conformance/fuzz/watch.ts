@@ -1,9 +1,17 @@
 /** A server under a fuzzer: does it live, does it keep its memory, does it go on serving somebody who is well-behaved? */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startSwitchboard, type Switchboard } from '../../testing/switchboard.ts';
+import { Budget } from './budget.ts';
 import { Neighbour } from './neighbour.ts';
 
+export interface Limits {
+  readonly count: number;
+  readonly minutes: number;
+}
+
 export interface Verdict {
+  /** How many things were tried. */
+  readonly tried: number;
   /** What must not have happened, in words; empty when all is well. */
   readonly wrong: readonly string[];
   /** Megabytes of memory, as it was at the end of each tenth of the run. */
@@ -17,21 +25,24 @@ export interface Verdict {
 
 const EVERY_MS = 100;
 
-/** Runs a fuzzer against a server of its own. `work` tells how far it is, from 0 to 1. */
+/** Runs a fuzzer against a server of its own. */
 export async function watched(
-  work: (server: Switchboard, progress: (done: number) => void) => Promise<readonly string[]>,
+  limits: Limits,
+  work: (server: Switchboard, budget: Budget) => Promise<readonly string[]>,
 ): Promise<Verdict> {
   const began = performance.now();
   const entry = process.env['SWITCHBOARD_ENTRY'];
   const server = await startSwitchboard({
     ...(entry === undefined ? {} : { entry }),
     env: { RATE_LIMIT: 'off', LOG_LEVEL: 'warn' },
+    readyTimeoutMs: 120_000,
   });
   const wrong: string[] = [];
   const memory: number[] = [];
   const heap: number[] = [];
   let running = true;
   let tenth = 0;
+  let budget: Budget | null = null;
   const waits: number[] = [];
   try {
     const neighbour = await Neighbour.open(server);
@@ -44,16 +55,16 @@ export async function watched(
       }
     })().catch((error: unknown) => wrong.push(`the neighbour: ${(error as Error).message.slice(0, 300)}`));
     const sampled: Promise<void>[] = [];
-    const progress = (done: number): void => {
-      if (done * 10 < tenth + 1) return;
+    budget = new Budget(limits.count, limits.minutes * 60_000, (part) => {
+      if (part * 10 < tenth + 1) return;
       tenth += 1;
       sampled.push(sample(server, memory, heap).catch(() => undefined));
-    };
+    });
     const died = server.exit.then(({ code, signal }) => {
       if (running) throw new Error(`the server ended with ${code ?? signal}\n${server.tail()}`);
     });
     await Promise.race([
-      work(server, progress).then((faults) => {
+      work(server, budget).then((faults) => {
         wrong.push(...faults);
       }),
       died,
@@ -76,6 +87,7 @@ export async function watched(
   const grown = growth(memory);
   if (grown > 1) wrong.push(`memory grew by ${grown.toFixed(2)} of what it was: ${memory.join(', ')} MB`);
   return {
+    tried: budget?.used ?? 0,
     wrong,
     memory,
     heap,

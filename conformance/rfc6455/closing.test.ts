@@ -18,22 +18,17 @@ async function answerTo(payload: Buffer): Promise<Buffer> {
 }
 
 describe('5.5.1 the closing handshake', () => {
-  test('5.5.1 a close without a code is answered by one, and the server ends the connection', async () => {
-    const payload = await answerTo(Buffer.alloc(0));
-    expect(payload.length === 0 || payload.readUInt16BE(0) === 1000).toBe(true);
+  test('5.5.1 a close without a code is answered by one without, and the server ends the connection', async () => {
+    expect(await answerTo(Buffer.alloc(0))).toEqual(Buffer.alloc(0));
   });
 
-  test.each([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4321, 4999])(
+  // 1012 to 1014 were registered later: service restart, try again later, bad gateway.
+  test.each([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4321, 4999])(
     '7.4 a close with %d is answered with the same',
     async (code) => {
       expect((await answerTo(closing(code))).readUInt16BE(0)).toBe(code);
     },
   );
-
-  // Registered since: 1012 service restart, 1013 try again later, 1014 bad gateway.
-  test.each([1012, 1013, 1014])('7.4 a close with %d is answered with the same, or with 1002', async (code) => {
-    expect([code, PROTOCOL_ERROR]).toContain((await answerTo(closing(code))).readUInt16BE(0));
-  });
 
   test.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 1999, 2000, 2999, 5000, 10_000, 32_768, 65_535])(
     '7.4 a close with %d, which nobody may send, is answered with 1002',
@@ -58,9 +53,9 @@ describe('5.5.1 the closing handshake', () => {
   });
 
   test.each(['ff', 'c0af', 'eda080', 'f4908080', 'e58d', '80', 'f0288cbc', '676f6f642d627965ce'])(
-    '5.5.1 a reason that is not UTF-8 (%s) ends the connection',
+    '5.5.1 a reason that is not UTF-8 (%s) ends the connection with 1007',
     async (hex) => {
-      await stand.fails([frame(CLOSE, closing(1000, Buffer.from(hex, 'hex')))], [NOT_UTF8, PROTOCOL_ERROR]);
+      await stand.fails([frame(CLOSE, closing(1000, Buffer.from(hex, 'hex')))], [NOT_UTF8]);
     },
   );
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { newId } from '../house.ts';
 import { ACCEPT, acceptFor, type Answer, handshake, type Header, KEY, type RawPeer, request } from './raw-peer.ts';
 import { message, newRequest, useStand } from './stand.ts';
-import { frame, TEXT } from './wire.ts';
+import { CLOSE, closing, frame, TEXT } from './wire.ts';
 
 const stand = useStand();
 
@@ -91,6 +91,29 @@ describe('4.2.1 what a client may write', () => {
     for (const requestId of [one, two]) expect(await peer.reply(requestId)).toMatchObject({ type: 'message_ack' });
   });
 
+  test.each<[string, Buffer, number]>([
+    ['a close frame', frame(CLOSE, closing(4001)), 4001],
+    ['a wrong frame', frame(TEXT, 'x', { rsv: 4 }), 1002],
+    ['a message that is too large', frame(TEXT, 'x'.repeat(65_537)), 1009],
+  ])('4.2.1 %s in the segment of the handshake ends the connection as any other', async (_what, bytes, code) => {
+    const peer = stand.dial();
+    const head = request('GET', stand.target(), handshake(stand.host()));
+    const { status } = await peer.shake(Buffer.concat([head, bytes, frame(TEXT, message('after'))]));
+    expect(status).toBe(101);
+    expect((await peer.untilClose()).at(-1)?.payload.readUInt16BE(0)).toBe(code);
+    await peer.finish(code);
+  });
+
+  test('4.2.1 more messages in the segment of the handshake than may wait at once are read, in order', async () => {
+    const peer = stand.dial();
+    const head = request('GET', stand.target(), handshake(stand.host()));
+    const ids = Array.from({ length: 600 }, () => newRequest());
+    await peer.shake(Buffer.concat([head, ...ids.map((id) => frame(TEXT, message(id, id)))]));
+    const seqs: number[] = [];
+    for (const id of ids) seqs.push((await peer.reply(id)).data['seq'] as number);
+    expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
+  });
+
   test('4.2.1 half a frame in the segment of the handshake is read with its other half', async () => {
     const requestId = newRequest();
     const peer = stand.dial();
@@ -123,56 +146,41 @@ describe('4.2.1 what a server must not let in', () => {
     expect(status).toBe(400);
   });
 
-  test.each(['', '0', '7', '12', '14', '-13', '13.5', '13x', 'thirteen', '999999999999'])(
+  test.each(['', '0', '7', '8', '12', '14', '-13', '13.5', '13x', 'thirteen', '999999999999'])(
     '4.2.2 Sec-WebSocket-Version "%s" is refused, and the answer names one that is spoken',
     async (version) => {
       const [{ status, headers }] = await shake(replaced('Sec-WebSocket-Version', version));
-      expect([400, 426]).toContain(status);
+      expect(status).toBe(400);
       expect(headers.get('sec-websocket-version')?.join(', ')).toMatch(/\b13\b/);
     },
   );
 
   test('4.2.2 no Sec-WebSocket-Version is refused, and the answer names one that is spoken', async () => {
     const [{ status, headers }] = await shake(replaced('Sec-WebSocket-Version'));
-    expect([400, 426]).toContain(status);
+    expect(status).toBe(400);
     expect(headers.get('sec-websocket-version')?.join(', ')).toMatch(/\b13\b/);
-  });
-
-  // 8 is the last draft's number, with the frames of 13: a server may speak it and then must say so.
-  test('4.4 Sec-WebSocket-Version 8 is spoken, or refused by naming one that is', async () => {
-    const [{ status, headers }] = await shake(replaced('Sec-WebSocket-Version', '8'));
-    expect([101, 400, 426]).toContain(status);
-    if (status !== 101) expect(headers.get('sec-websocket-version')?.join(', ')).toMatch(/\b13\b/);
   });
 
   test.each(['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'TRACE'])(
     '4.2.1 the method %s is refused',
     async (method) => {
       const [{ status }] = await shake([...handshake(stand.host()), ['Content-Length', '0']], method);
-      expect(status).toBeGreaterThanOrEqual(200);
+      expect(status).toBe(400);
     },
   );
 
   // Section 4.2.1 wants a Host, but nothing hangs on it here: whoever sends an Origin and no Host is refused by R4.2.
   // Node looks for it in every request but upgrades.
-  test('4.2.1 no Host is refused, or served without one', async () => {
+  test('4.2.1 no Host is served without one, but for a page', async () => {
     const [{ status }] = await shake(without(handshake(stand.host()), 'Host'));
-    expect([101, 400]).toContain(status);
+    expect(status).toBe(101);
     const headers: Header[] = [...without(handshake(stand.host()), 'Host'), ['Origin', 'http://elsewhere.example']];
     expect((await shake(headers))[0].status).toBeGreaterThanOrEqual(400);
   });
 
-  // Section 4.2.1 wants HTTP/1.1 or higher. The `ws` library does not look at the version and lets 1.0 in; who does
-  // is answered in 1.1 all the same, and nothing else of the connection differs.
-  test('4.2.1 HTTP/1.0 is refused, or answered as 1.1', async () => {
-    const [{ status, version }] = await shake(handshake(stand.host()), 'GET', '1.0');
-    expect([101, 400, 426, 505]).toContain(status);
-    if (status === 101) expect(version).toBe('1.1');
-  });
-
-  test('4.2.1 HTTP/2.7 is refused', async () => {
-    const [{ status }] = await shake(handshake(stand.host()), 'GET', '2.7');
-    expect(status).toBeGreaterThanOrEqual(400);
+  test.each(['1.0', '0.9', '2.7'])('4.2.1 HTTP/%s is refused', async (version) => {
+    const [{ status }] = await shake(handshake(stand.host()), 'GET', version);
+    expect(status).toBe(400);
   });
 
   test('4.2.1 headers without end are cut off', async () => {
@@ -186,7 +194,6 @@ describe('4.2.1 what a server must not let in', () => {
     await peer.body();
   });
 
-  // The library answers a malformed handshake by itself, with a text that it calls HTML.
   test('4.2.2 a refusal is JSON, like every other (R11.6)', async () => {
     const [{ headers }] = await shake(replaced('Sec-WebSocket-Version', '7'));
     expect(headers.get('content-type')).toEqual(['application/json; charset=utf-8']);
@@ -252,10 +259,9 @@ describe('1.9 and 9 subprotocols and extensions', () => {
   );
 
   test.each([',', 'a,,b', 'chat, chat', 'ch at', 'chat/1', '"chat"'])(
-    '4.1 a malformed offer of protocols (%s) is refused or passed over, and chooses none',
+    '4.1 a malformed offer of protocols (%s) is passed over, and chooses none',
     async (offered) => {
-      const [{ status, headers }] = await shake([...handshake(stand.host()), ['Sec-WebSocket-Protocol', offered]]);
-      expect([101, 400]).toContain(status);
+      const { headers } = await letIn([...handshake(stand.host()), ['Sec-WebSocket-Protocol', offered]]);
       expect(headers.has('sec-websocket-protocol')).toBe(false);
     },
   );
@@ -273,10 +279,9 @@ describe('1.9 and 9 subprotocols and extensions', () => {
   });
 
   test.each([';', 'a=b=c', 'permessage-deflate;;', ',,'])(
-    '9.1 a malformed offer of extensions (%s) is refused or passed over',
+    '9.1 a malformed offer of extensions (%s) is passed over',
     async (offered) => {
-      const [{ status, headers }] = await shake([...handshake(stand.host()), ['Sec-WebSocket-Extensions', offered]]);
-      expect([101, 400]).toContain(status);
+      const { headers } = await letIn([...handshake(stand.host()), ['Sec-WebSocket-Extensions', offered]]);
       expect(headers.has('sec-websocket-extensions')).toBe(false);
     },
   );

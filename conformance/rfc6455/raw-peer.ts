@@ -9,7 +9,7 @@ import { CLOSE, frame, type Heard, StrictReader, TEXT } from './wire.ts';
 /** The key of RFC 6455's own example, and the answer that it asks for. */
 export const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 export const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
-const WAIT_MS = 10_000;
+const WAIT_MS = 20_000;
 
 export type Header = readonly [name: string, value: string];
 

@@ -11,7 +11,6 @@ import { frame, TEXT } from './wire.ts';
 /** Protocol error; data of the wrong kind; too much. */
 export const PROTOCOL_ERROR = 1002;
 export const NOT_UTF8 = 1007;
-export const POLICY = 1008;
 export const TOO_LARGE = 1009;
 
 export interface Stand {

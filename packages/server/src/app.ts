@@ -25,6 +25,7 @@ import { createMetrics } from './metrics.ts';
 import { openStore } from './open-store.ts';
 import { FrameWriter } from './realtime/frames.ts';
 import { Gateway } from './realtime/gateway.ts';
+import { turnAway } from './realtime/handshake.ts';
 import { Hub } from './realtime/hub.ts';
 import { Sequencer } from './realtime/sequencer.ts';
 import { Sweeper } from './realtime/sweeper.ts';
@@ -253,5 +254,5 @@ async function listen(http: FastifyInstance, { host, port }: Config): Promise<st
 
 function refusePath(socket: Duplex): void {
   socket.on('error', () => undefined);
-  socket.end('HTTP/1.1 404 NOT_FOUND\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  turnAway(socket, 'HTTP/1.1 404 NOT_FOUND\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
 }

@@ -2,11 +2,14 @@ import { ChatError, errorBody, invalid, type Language } from '@switchboard/proto
 import type { Caller } from '../domain/chat.ts';
 import type { Following } from '../domain/following.ts';
 import type { LogPlace } from '../domain/ports.ts';
+import type { SessionEvent } from '../domain/session.ts';
 import type { FrameWriter } from './frames.ts';
 
 /** One session being caught up with: what happens live meanwhile is kept until the log has been read. */
 interface CatchUp {
   readonly live: KeptFrame[];
+  /** Characters of these. */
+  size: number;
   /** The newest event that was sent of those that the log told. */
   reached: number;
   /** More happened live than is worth keeping: it is read from the log instead. */
@@ -42,6 +45,8 @@ export interface FollowerParts {
 
 const SESSIONS = 2_000;
 const LIVE_KEPT = 500;
+/** Characters sent at once while catching up: well below what may wait for a reader, or it would be cut off for our haste. */
+const PIECE = 128 * 1024;
 
 /**
  * What a connection that said `hello` follows, and how far its catching up is. A session is caught up with in this
@@ -51,6 +56,8 @@ export class Follower {
   readonly #parts: FollowerParts;
   readonly #catchUps = new Map<string, CatchUp>();
   readonly #sessions = new Set<string>();
+  /** Pieces of all catching up go out one after the other: together they would be too much for the outbox. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
@@ -64,8 +71,10 @@ export class Follower {
   keep(sessionId: string, seq: number, text: string, addressed: boolean): boolean {
     const catchUp = this.#catchUps.get(sessionId);
     if (!catchUp) return false;
-    if (catchUp.live.length < LIVE_KEPT) catchUp.live.push({ seq, text, addressed });
-    else catchUp.overrun = true;
+    if (catchUp.live.length < LIVE_KEPT && catchUp.size < PIECE) {
+      catchUp.live.push({ seq, text, addressed });
+      catchUp.size += text.length;
+    } else catchUp.overrun = true;
     return true;
   }
 
@@ -90,7 +99,7 @@ export class Follower {
       );
       return;
     }
-    const catchUp: CatchUp = { live: [], reached: place.afterSeq, overrun: false };
+    const catchUp: CatchUp = { live: [], size: 0, reached: place.afterSeq, overrun: false };
     this.#sessions.add(sessionId);
     this.#catchUps.set(sessionId, catchUp);
     this.#parts.follow(sessionId);
@@ -132,16 +141,20 @@ export class Follower {
       // A newer `resume`, an `unfollow`, or the end of the connection has overtaken this one.
       if (this.#catchUps.get(sessionId) !== catchUp || connection.closing) return;
       const reset = after > session.lastSeq;
-      if (events.length > 0) connection.send(frames.sessionEvents(sessionId, events));
+      for (const piece of pieces(events)) {
+        await (this.#turn = this.#turn.then(() => connection.drained()));
+        if (this.#catchUps.get(sessionId) !== catchUp || connection.closing) return;
+        connection.send(frames.sessionEvents(sessionId, piece));
+        catchUp.reached = piece.at(-1)?.seq ?? catchUp.reached;
+      }
       after = events.at(-1)?.seq ?? after;
-      catchUp.reached = after;
       if (!reset && (after < session.lastSeq || catchUp.overrun)) {
         if (catchUp.overrun && after >= session.lastSeq) {
           catchUp.live.length = 0;
+          catchUp.size = 0;
           catchUp.overrun = false;
         }
         if (events.length === 0 && after < session.lastSeq) throw new ChatError('UNAVAILABLE', { retryAfterMs: 1_000 });
-        await connection.drained();
         continue;
       }
       this.#catchUps.delete(sessionId);
@@ -175,4 +188,27 @@ export class Follower {
       return;
     }
   }
+}
+
+/** Events in as many frames as they need. */
+function* pieces(events: readonly SessionEvent[]): Generator<SessionEvent[]> {
+  let piece: SessionEvent[] = [];
+  let size = 0;
+  for (const event of events) {
+    if (size > 0 && size + sizeOf(event) > PIECE) {
+      yield piece;
+      piece = [];
+      size = 0;
+    }
+    piece.push(event);
+    size += sizeOf(event);
+  }
+  if (piece.length > 0) yield piece;
+}
+
+/** About how many characters an event takes as text. */
+function sizeOf(event: SessionEvent): number {
+  if (event.kind !== 'message') return 200;
+  const { content, attachments } = event.message;
+  return 300 + content.length + (attachments.length === 0 ? 0 : JSON.stringify(attachments).length);
 }

@@ -26,7 +26,7 @@ import { TokenBucket } from '../token-bucket.ts';
 import { Connection, type Owner } from './connection.ts';
 import { dispatch, type DispatchParts, refuse } from './dispatch.ts';
 import type { FrameWriter, Marks } from './frames.ts';
-import { acceptance, checkHandshake } from './handshake.ts';
+import { acceptance, checkHandshake, turnAway } from './handshake.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { Hub } from './hub.ts';
 import { isAllowedOrigin } from '../origin.ts';
@@ -267,7 +267,7 @@ function refuseUpgrade(socket: Duplex, body: ReturnType<typeof errorBody>): void
     ...(body.details?.field === 'Sec-WebSocket-Version' ? ['Sec-WebSocket-Version: 13'] : []),
     ...(body.retryAfterMs === undefined ? [] : [`Retry-After: ${Math.ceil(body.retryAfterMs / 1000)}`]),
   ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`);
+  turnAway(socket, `${head.join('\r\n')}\r\n\r\n${text}`);
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -181,7 +181,7 @@ export class WebSocketEnd implements Sink {
 
   #end(): void {
     this.#over = true;
-    if (!this.#out) this.#line.end();
+    if (!this.#out && !this.#pong) this.#line.end();
   }
 
   #put(frame: string | Buffer, bytes: number): void {

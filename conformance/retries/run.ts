@@ -1,0 +1,47 @@
+/** `npm run retries -- [--count 50000] [--store sqlite|mariadb|mysql] [--seed 1]`: hands messages in again, and prints a report. */
+import { parseArgs } from 'node:util';
+import { startMariadb } from '../../testing/mariadb.ts';
+import { startMysql } from '../../testing/real-mysql.ts';
+import { startSwitchboard } from '../../testing/switchboard.ts';
+import { forcedRetries } from './retries.ts';
+
+const { values } = parseArgs({
+  options: {
+    count: { type: 'string', default: '50000' },
+    store: { type: 'string', default: 'sqlite' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  },
+});
+const [count, seed] = [Number(values.count), Number(values.seed)];
+if (!Number.isInteger(count) || !Number.isInteger(seed) || !['sqlite', 'mariadb', 'mysql'].includes(values.store)) {
+  process.stderr.write('usage: npm run retries -- [--count N] [--store sqlite|mariadb|mysql] [--seed N]\n');
+  process.exit(2);
+}
+process.stdout.write(`${count.toLocaleString('en')} retries on ${values.store}, seed ${seed}\n`);
+const began = performance.now();
+const database = values.store === 'sqlite' ? null : await (values.store === 'mysql' ? startMysql() : startMariadb());
+const schema = await database?.createDatabase();
+const server = await startSwitchboard({
+  ...(schema ? { databaseUrl: schema.url } : {}),
+  env: { RATE_LIMIT: 'off', LOG_LEVEL: 'warn', MAX_ACTIVE_SESSIONS_PER_ADMIN: '100000' },
+});
+try {
+  const { wrong, ...counts } = await forcedRetries(server, { count, seed });
+  const rows: [string, string | number][] = [
+    ['messages', counts.messages],
+    ['sessions', counts.sessions],
+    ['handed in again', counts.retries],
+    ['on two ways at once', `${counts.atOnce} (${((counts.atOnce / counts.retries) * 100).toFixed(1)} %)`],
+    ['naming no session', counts.nameless],
+    ['in a closed session', counts.closed],
+    ['another payload', `${counts.conflicts} × CONFLICT`],
+    ['seconds', ((performance.now() - began) / 1_000).toFixed(0)],
+    ['wrong', wrong.length],
+  ];
+  for (const [what, figure] of rows) process.stdout.write(`  ${what.padEnd(22)} ${figure}\n`);
+  for (const line of wrong.slice(0, 20)) process.stdout.write(`  ${line}\n`);
+  process.exitCode = wrong.length === 0 ? 0 : 1;
+} finally {
+  await server.remove();
+  await database?.stop();
+}
