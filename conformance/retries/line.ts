@@ -6,11 +6,12 @@ export interface Heard {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-const WITHIN_MS = 60_000;
+/** Long: on a busy machine an answer may take its time, but it comes. */
+const WITHIN_MS = 300_000;
 
 export class Line {
   readonly #socket: WebSocket;
-  readonly #waiting = new Map<string, (heard: Heard) => void>();
+  readonly #waiting = new Map<string, (heard: Heard | Error) => void>();
   readonly #news: (heard: Heard) => void;
   #count = 0;
 
@@ -25,6 +26,9 @@ export class Line {
     this.#socket = socket;
     this.#news = news;
     socket.on('error', () => undefined);
+    socket.on('close', (code) => {
+      for (const answered of this.#waiting.values()) answered(new Error(`closed with ${code} instead of an answer`));
+    });
     socket.on('message', (bytes) => {
       const heard = JSON.parse((bytes as Buffer).toString('utf8')) as Heard;
       const answered = this.#waiting.get(heard.data['requestId'] as string);
@@ -41,7 +45,8 @@ export class Line {
       this.#waiting.set(requestId, (heard) => {
         clearTimeout(late);
         this.#waiting.delete(requestId);
-        resolve(heard);
+        if (heard instanceof Error) reject(heard);
+        else resolve(heard);
       });
     });
   }

@@ -9,6 +9,8 @@ export interface RetriesOptions {
   /** How often something is handed in that was handed in before. */
   readonly count: number;
   readonly seed: number;
+  /** Ends earlier, when these are over. */
+  readonly minutes?: number;
   readonly users?: number;
   readonly admins?: number;
 }
@@ -32,9 +34,10 @@ export interface Report {
 /** Half of the retries, a restart of the server, the other half; then what was acknowledged, shown and stored is compared. */
 export async function forcedRetries(server: Switchboard, options: RetriesOptions): Promise<Report> {
   const run = new Run(server, options);
-  await run.round(options.count / 2);
+  const { count, minutes = 600 } = options;
+  await run.round(count / 2, minutes / 2);
   await server.restart();
-  await run.round(options.count);
+  await run.round(count, minutes / 2);
   await run.compare();
   return run.report;
 }
@@ -71,7 +74,7 @@ class Run {
   }
 
   /** Hands in until so many retries were made in all. */
-  async round(until: number): Promise<void> {
+  async round(until: number, minutes: number): Promise<void> {
     const { users = 24, admins = 8 } = this.#options;
     const token = this.#server.token({ userId: ADMIN, roles: ['admin'] });
     const observer = await Line.open(`${this.#server.wsUrl}/chat?token=${token}&type=admin`, ({ type, data }) => {
@@ -91,9 +94,11 @@ class Run {
       }
       this.#all[i] = sender;
     }
+    const deadline = performance.now() + minutes * 60_000;
     await Promise.all(
       senders.map(async (sender) => {
-        while (this.#counts.retries < until && this.#wrong.length < 20) await this.#step(sender);
+        while (this.#counts.retries < until && performance.now() < deadline && this.#wrong.length < 20)
+          await this.#step(sender);
       }),
     );
     await this.#allShown();

@@ -1,4 +1,4 @@
-/** `npm run retries -- [--count 50000] [--store sqlite|mariadb|mysql] [--seed 1]`: hands messages in again, and prints a report. */
+/** `npm run retries -- [--count 50000] [--minutes 60] [--store sqlite|mariadb|mysql] [--seed 1]`: hands messages in again, and prints a report. */
 import { parseArgs } from 'node:util';
 import { startMariadb } from '../../testing/mariadb.ts';
 import { startMysql } from '../../testing/real-mysql.ts';
@@ -8,13 +8,16 @@ import { forcedRetries } from './retries.ts';
 const { values } = parseArgs({
   options: {
     count: { type: 'string', default: '50000' },
+    minutes: { type: 'string', default: '600' },
     store: { type: 'string', default: 'sqlite' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
   },
 });
 const [count, seed] = [Number(values.count), Number(values.seed)];
 if (!Number.isInteger(count) || !Number.isInteger(seed) || !['sqlite', 'mariadb', 'mysql'].includes(values.store)) {
-  process.stderr.write('usage: npm run retries -- [--count N] [--store sqlite|mariadb|mysql] [--seed N]\n');
+  process.stderr.write(
+    'usage: npm run retries -- [--count N] [--minutes N] [--store sqlite|mariadb|mysql] [--seed N]\n',
+  );
   process.exit(2);
 }
 process.stdout.write(`${count.toLocaleString('en')} retries on ${values.store}, seed ${seed}\n`);
@@ -24,9 +27,16 @@ const schema = await database?.createDatabase();
 const server = await startSwitchboard({
   ...(schema ? { databaseUrl: schema.url } : {}),
   env: { RATE_LIMIT: 'off', LOG_LEVEL: 'warn', MAX_ACTIVE_SESSIONS_PER_ADMIN: '100000' },
+  readyTimeoutMs: 120_000,
 });
 try {
-  const { wrong, ...counts } = await forcedRetries(server, { count, seed });
+  const { wrong, ...counts } = await forcedRetries(server, {
+    count,
+    minutes: Number(values.minutes),
+    seed,
+    users: 96,
+    admins: 32,
+  });
   const rows: [string, string | number][] = [
     ['messages', counts.messages],
     ['sessions', counts.sessions],

@@ -69,6 +69,13 @@ describe('5.5.2 pings', () => {
     await peer.end();
   });
 
+  test('5.5.1 nothing follows the close frame, not even the answer to a ping that came before it', async () => {
+    const peer = await stand.open();
+    await peer.write(Buffer.concat([frame(PING, 'just before'), frame(CLOSE, closing(1000))]));
+    expect((await peer.untilClose()).at(-1)).toMatchObject({ opcode: CLOSE });
+    await peer.end();
+  });
+
   test('5.5.1 a ping behind a close is not answered', async () => {
     const peer = await stand.open();
     await peer.write(Buffer.concat([frame(CLOSE, closing(1000)), frame(PING, 'too late')]));

@@ -199,6 +199,41 @@ describe('5.2 lengths', () => {
     await stand.fails([frame(TEXT, '', { declared, lengthBits: 64 })], [TOO_LARGE]);
   });
 
+  test('5.2 the server’s own frames around 125 bytes are whole', async () => {
+    const peer = await stand.open();
+    await peer.write(frame(TEXT, '{"type":"hello","data":{}}'));
+    await peer.next();
+    const lengths: number[] = [];
+    for (let digits = 1; digits <= 15; digits++) {
+      for (const requestId of ['r'.repeat(17 + digits), 'r'.repeat(18 + digits)]) {
+        await peer.write(frame(TEXT, JSON.stringify({ type: 'ping', requestId, data: { t: 10 ** (digits - 1) } })));
+        const { payload } = await peer.next();
+        expect(JSON.parse(payload.toString('utf8'))).toMatchObject({ type: 'pong' });
+        lengths.push(payload.length);
+      }
+    }
+    expect(lengths).toEqual(expect.arrayContaining([124, 125, 126, 127]));
+  });
+
+  test('5.2 the server’s own frames around 65,535 bytes are whole', async () => {
+    const admin = stand.dial();
+    const path = `/chat?token=${stand.house.adminToken(newId())}&type=admin`;
+    await admin.shake(request('GET', path, handshake(stand.host())));
+    const user = await stand.open();
+    const shown = async (content: string): Promise<number> => {
+      const requestId = newRequest();
+      await user.write(frame(TEXT, message(requestId, content)));
+      await user.reply(requestId);
+      for (;;) {
+        const { payload } = await admin.next();
+        const { data } = JSON.parse(payload.toString('utf8')) as { data: { message?: { content: string } } };
+        if (data.message?.content === content) return payload.length;
+      }
+    };
+    const bare = (await shown('!')) - 1;
+    for (const length of [65_534, 65_535, 65_536, 65_537]) expect(await shown('!'.padEnd(length - bare))).toBe(length);
+  });
+
   test('5.2 the server writes 64 bits for what needs them, and reads as a strict client does', async () => {
     const content = '长'.repeat(9_990) + ' '.repeat(35_500);
     const { house } = stand;
