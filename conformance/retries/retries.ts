@@ -127,7 +127,7 @@ class Run {
     const chance = this.#chance;
     if (sender.messages.length > 0 && chance.rarely(150)) return this.#handLate(sender);
     if (sender.messages.length > 0 && chance.rarely(40)) return this.#contradict(sender);
-    if (sender.close && sender.sessionId !== null && chance.rarely(80)) {
+    if (sender.close && sender.sessionId !== null && chance.rarely(120)) {
       await sender.close(sender.sessionId);
       this.#closed.add(sender.sessionId);
       sender.sessionId = null;
