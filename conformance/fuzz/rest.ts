@@ -102,7 +102,7 @@ class Caller {
 }
 
 /** What an answer must never be, whatever was asked. */
-export function faultIn(answer: Answer | null): string | null {
+function faultIn(answer: Answer | null): string | null {
   if (answer === null) return null;
   const { status, head, body } = answer;
   if (!(status >= 200 && status < 500)) return `${head}\n${body}`;

@@ -27,7 +27,7 @@ export interface Outcome {
 }
 
 /** Hands a message in. `sessionId` null names no session. */
-export type Way = (message: Message, sessionId: string | null, payload?: Payload) => Promise<Outcome>;
+type Way = (message: Message, sessionId: string | null, payload?: Payload) => Promise<Outcome>;
 
 /** Somebody who hands messages in by several ways. */
 export interface Sender {
