@@ -1,7 +1,7 @@
 /** Whoever was answered and does not go: their line is cut, or a few thousand of them would be all that a server can hold. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { useServer } from './boot.ts';
 import { eventually, newId } from './house.ts';
 import { handshake, request } from './rfc6455/raw-peer.ts';
@@ -13,7 +13,6 @@ const upgrade = (path: string): Buffer => request('GET', path, handshake(new URL
 async function staysOn(bytes: Buffer): Promise<string> {
   const { hostname, port } = new URL(house.url);
   const line = connect({ host: hostname, port: Number(port), allowHalfOpen: true, noDelay: true });
-  onTestFinished(() => void line.destroy());
   let heard = '';
   let cut = false;
   line.on('error', () => (cut = true));
@@ -35,6 +34,6 @@ test.concurrent.each<[string, () => Buffer, RegExp]>([
   ['with another type', () => upgrade(`/chat?token=${house.userToken(newId())}&type=x`), /^HTTP\/1\.1 400 /],
   ['with what is no HTTP', () => Buffer.from('HELO example.com\r\n\r\n'), /^HTTP\/1\.1 400 /],
   ['with headers that never end', () => Buffer.from('GET /chat HTTP/1.1\r\nHost: x\r\n'), /^HTTP\/1\.1 4\d\d /],
-])('a peer that was refused %s and does not go is cut off', async (_what, bytes, answer) => {
+])('R2.9 a peer that was refused %s and does not go is cut off', async (_what, bytes, answer) => {
   expect(await staysOn(bytes())).toMatch(answer);
 });

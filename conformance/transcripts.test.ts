@@ -58,8 +58,8 @@ async function company(house: House, userId: number, adminId: number): Promise<G
   return [await GreetedPeer.open(house.url, both(userId)), await GreetedPeer.open(house.url, both(adminId), 'admin')];
 }
 
-describe('R4.3 R14.3 a connection that never said hello hears what is recorded', () => {
-  test('account 31, user and admin at once, by the frames of the document', async () => {
+describe('a connection that never said hello hears what is recorded', () => {
+  test('R4.3 R2.11 account 31, user and admin at once, by the frames of the document', async () => {
     const { house } = await bootHere();
     const token = house.token(ACCOUNT);
     const admin = await house.connect(token, { query: { type: 'admin', role: 'admin' } });
@@ -81,7 +81,7 @@ describe('R4.3 R14.3 a connection that never said hello hears what is recorded',
     await expect(await recorded({ user, admin })).toMatchFileSnapshot('transcripts/account-31.json');
   });
 
-  test('a user and an admin: waiting, assignment, reply, close, reopening by a message, transfer, reopening', async () => {
+  test('R4.3 R4.18 a user and an admin: waiting, assignment, reply, close, reopening by a message, transfer, reopening', async () => {
     const { house } = await bootHere();
     const user = await house.user(41);
     const early = await GreetedPeer.open(house.url, house.userToken(41));
@@ -112,7 +112,7 @@ describe('R4.3 R14.3 a connection that never said hello hears what is recorded',
     await expect(await recorded({ user, admin, colleague })).toMatchFileSnapshot('transcripts/session-life.json');
   });
 
-  test('repeats, conflicts and refusals', async () => {
+  test('R4.3 R4.20 repeats, conflicts and refusals', async () => {
     const { house } = await bootHere();
     const [user, admin] = [await house.user(61), await house.admin(71)];
     const sessionId = 'refusals';
