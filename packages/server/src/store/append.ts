@@ -33,6 +33,8 @@ import {
 
 interface Entry {
   readonly command: Command;
+  /** When it came; `performance.now()`. */
+  readonly since: number;
   readonly settle: (appended: Appended) => void;
 }
 
@@ -53,6 +55,8 @@ const BATCH_CHARACTERS = 2_500_000;
 /** Commands that may wait in one lane. Beyond it the store is not keeping up, and saying so beats a queue without end. */
 const QUEUE = 10_000;
 const ATTEMPTS = 12;
+/** Who has waited so long when the store turns out to be away is told so at once. */
+const PATIENCE_MS = 500;
 
 /**
  * The only writer of the session log: group commit without a timer. While one commit is in flight, commands collect;
@@ -70,7 +74,7 @@ export class Appender {
 
   append(command: Command, settle: (appended: Appended) => void): void {
     const lane = this.#lanes[hash(command.sessionId) % this.#lanes.length] as Lane;
-    lane.push({ command, settle });
+    lane.push({ command, settle, since: performance.now() });
   }
 
   /** Resolves when nothing waits and nothing is in flight. */
@@ -117,6 +121,7 @@ class Lane {
       const results = await this.#commit(batch);
       this.#parts.onCommit?.(batch.length, (performance.now() - started) / 1000);
       for (const [i, entry] of batch.entries()) settleOne(entry, results[i] as Appended);
+      if (isAway(results[0])) this.#refuseThoseWhoWaited(results[0]);
     }
     // In one turn with the last look at the queue: a command that came between the two would wait for ever.
     this.#running = null;
@@ -134,6 +139,14 @@ class Lane {
     }
     this.#queue = queue.slice(size);
     return size === queue.length ? queue : queue.slice(0, size);
+  }
+
+  /** Nobody waits for a second batch behind a store that is away: the two together would be too long. */
+  #refuseThoseWhoWaited(told: Appended): void {
+    const before = performance.now() - PATIENCE_MS;
+    const late = this.#queue.filter((entry) => entry.since <= before);
+    this.#queue = this.#queue.filter((entry) => entry.since > before);
+    for (const entry of late) settleOne(entry, told);
   }
 
   /** Commits a batch, again if it must be, and one by one if something in it cannot be stored. Never rejects. */
@@ -168,6 +181,11 @@ class Lane {
     for (const entry of batch) results.push(...(await this.#commit([entry])));
     return results;
   }
+}
+
+function isAway(appended: Appended | undefined): appended is Appended {
+  const error = appended && 'error' in appended ? appended.error : null;
+  return error instanceof ChatError && error.code === 'UNAVAILABLE';
 }
 
 /** A caller's own failure must not stop the lane; it surfaces as a rejection that nobody handled. */

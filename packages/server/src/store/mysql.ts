@@ -17,7 +17,6 @@ const LANES = 2;
 /** Connections for typed reads, and for transactions, the lanes' among them: readers in plenty must not hold up a commit. */
 const READERS = 10;
 const TRANSACTIONS = LANES + 6;
-const BEGIN = 'START TRANSACTION';
 /** A statement that takes longer finds the store frozen: its connection is given up. */
 const STATEMENT_TIMEOUT_MS = 4_000;
 /** Migrating a large database takes minutes. */
@@ -35,7 +34,11 @@ const SESSION_SETTINGS = [
  * Every transaction of ours that adds a row to a session holds that session's row locked, or has just inserted it: for
  * the database to look it up once more for each message would prove nothing.
  */
-const WRITER_SETTINGS = ['SET SESSION foreign_key_checks = 0'];
+const WRITER_SETTINGS = [
+  'SET SESSION foreign_key_checks = 0',
+  // The first statement begins the transaction by itself: each statement less is an answer less to wake up for.
+  'SET SESSION autocommit = 0',
+];
 
 const driverOptions: PoolOptions = {
   charset: 'utf8mb4',
@@ -56,8 +59,9 @@ export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
     : ownPool(options, { connectionLimit: TRANSACTIONS, multipleStatements: true, maxIdle: LANES }, WRITER_SETTINGS);
   const way: TransactionWay = {
     // A session that is not ours alone keeps its own isolation; only the transaction that follows gets this one.
-    begin: borrowed ? ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', BEGIN] : [BEGIN],
+    begin: borrowed ? ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'START TRANSACTION'] : [],
     together: !borrowed,
+    blocks: borrowed ? false : null,
   };
   return {
     name: 'mysql',
@@ -97,6 +101,8 @@ interface TransactionWay {
   readonly begin: readonly string[];
   /** Whether several statements may travel in one packet. */
   readonly together: boolean;
+  /** Whether they may be one block, answered once (MariaDB); null until the server was asked. */
+  blocks: boolean | null;
 }
 
 async function transaction<T>(
@@ -104,10 +110,14 @@ async function transaction<T>(
   way: TransactionWay,
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
-  const connection = await take(pool);
+  // One limit for all of it: a store that answers every statement late is as good as away.
+  const until = performance.now() + STATEMENT_TIMEOUT_MS;
+  const left = (): number => Math.max(1, Math.ceil(until - performance.now()));
+  const connection = await takeWithin(pool, STATEMENT_TIMEOUT_MS);
   let healthy = false;
   try {
-    const tx = new MysqlTransaction(connection, way);
+    way.blocks ??= await isMariadb(connection);
+    const tx = new MysqlTransaction(connection, way, left);
     const result = await work(tx);
     await tx.commit();
     healthy = true;
@@ -125,6 +135,11 @@ async function transaction<T>(
     if (healthy) connection.release();
     else connection.destroy();
   }
+}
+
+async function isMariadb(connection: Lease): Promise<boolean> {
+  const [row] = (await query(connection, 'SELECT VERSION() AS version')) as unknown as { version: string }[];
+  return /mariadb/i.test(row?.version ?? '');
 }
 
 async function alone<T>(pool: ConnectionSource, work: (run: Run) => Promise<T>): Promise<T> {
@@ -147,13 +162,16 @@ async function alone<T>(pool: ConnectionSource, work: (run: Run) => Promise<T>):
 /** Statements that nobody waits for are kept, and travel with the next that somebody does: most batches take two round trips. */
 class MysqlTransaction implements Transaction {
   readonly #connection: Lease;
-  readonly #together: boolean;
+  readonly #way: TransactionWay;
+  /** Milliseconds until the transaction must have ended. */
+  readonly #left: () => number;
   #kept: string[];
 
-  constructor(connection: Lease, { begin, together }: TransactionWay) {
+  constructor(connection: Lease, way: TransactionWay, left: () => number) {
     this.#connection = connection;
-    this.#together = together;
-    this.#kept = [...begin];
+    this.#way = way;
+    this.#left = left;
+    this.#kept = [...way.begin];
   }
 
   async rows(sql: string, values: readonly Value[]): Promise<Row[]> {
@@ -174,18 +192,27 @@ class MysqlTransaction implements Transaction {
   }
 
   async commit(): Promise<void> {
-    await this.#send('COMMIT');
+    // Each statement of a packet is answered by itself, and each answer wakes us up: a block is answered once.
+    if (this.#way.blocks && this.#kept.length > 0) {
+      const block = `BEGIN NOT ATOMIC ${this.#kept.join(';')};COMMIT;END`;
+      this.#kept = [];
+      await this.#query(block);
+    } else await this.#send('COMMIT');
   }
 
   /** @returns what the last of the statements answered */
   async #send(last: string): Promise<QueryResult> {
     const statements = [...this.#kept, last];
     this.#kept = [];
-    if (this.#together && statements.length > 1) {
-      return ((await query(this.#connection, statements.join(';'))) as QueryResult[]).at(-1) as QueryResult;
+    if (this.#way.together && statements.length > 1) {
+      return ((await this.#query(statements.join(';'))) as QueryResult[]).at(-1) as QueryResult;
     }
-    for (const statement of statements.slice(0, -1)) await query(this.#connection, statement);
-    return query(this.#connection, last);
+    for (const statement of statements.slice(0, -1)) await this.#query(statement);
+    return this.#query(last);
+  }
+
+  #query(sql: string): Promise<QueryResult> {
+    return query(this.#connection, sql, [], this.#left());
   }
 }
 
@@ -216,6 +243,23 @@ function literal(value: Value): string {
 function take(pool: ConnectionSource): Promise<Lease> {
   return new Promise((resolve, reject) => {
     pool.getConnection((error, connection) => (error ? reject(error) : resolve(connection)));
+  });
+}
+
+/** The pool's own queue has no limit of time. */
+function takeWithin(pool: ConnectionSource, ms: number): Promise<Lease> {
+  return new Promise((resolve, reject) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      reject(Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' }));
+    }, ms);
+    pool.getConnection((error, connection) => {
+      clearTimeout(timer);
+      if (late) connection?.release();
+      else if (error) reject(error);
+      else resolve(connection);
+    });
   });
 }
 
