@@ -32,10 +32,6 @@ async function loadDriver(): Promise<new (file: string) => Database> {
 
 const BUSY_TIMEOUT_MS = 5_000;
 const STATEMENTS_KEPT = 200;
-/** Pages of the hot ends of tables and indexes, kept in memory. */
-const CACHE_KIB = 16_384;
-/** Pages of the log (4 KiB each) after which they are copied into the file: a page that many commits change is then copied once. */
-const CHECKPOINT_PAGES = 4_000;
 
 /**
  * The embedded store: one connection, used by one transaction or query at a time.
@@ -76,8 +72,7 @@ class SqliteConnection implements Transaction {
     // First the patience: another process may be making the same file. And WAL alone would mean synchronous=NORMAL on
     // some builds: acknowledged rows lost at power loss.
     database.exec(
-      `PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
-       PRAGMA cache_size=-${CACHE_KIB}; PRAGMA wal_autocheckpoint=${CHECKPOINT_PAGES}`,
+      `PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON`,
     );
   }
 
