@@ -31,6 +31,7 @@ async function loadDriver(): Promise<new (file: string) => Database> {
 }
 
 const BUSY_TIMEOUT_MS = 5_000;
+const OPEN_AGAIN_MS = 20;
 const STATEMENTS_KEPT = 200;
 
 /**
@@ -40,7 +41,7 @@ const STATEMENTS_KEPT = 200;
 export async function sqliteDialect(file: string): Promise<Dialect> {
   const DatabaseSync = await loadDriver();
   if (file !== ':memory:') mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-  const connection = new SqliteConnection(new DatabaseSync(file));
+  const connection = await opened(new DatabaseSync(file));
   return {
     name: 'sqlite',
     kysely: kyselyDialect(connection),
@@ -60,6 +61,21 @@ export async function sqliteDialect(file: string): Promise<Dialect> {
       }),
     close: () => connection.close(),
   };
+}
+
+/**
+ * Two processes that make one file ready at the same moment: SQLite refuses one of them at once instead of letting it
+ * wait, since both hold a lock that the other wants (they read, and then want to write).
+ */
+async function opened(database: Database): Promise<SqliteConnection> {
+  for (const until = performance.now() + BUSY_TIMEOUT_MS; ;) {
+    try {
+      return new SqliteConnection(database);
+    } catch (error) {
+      if (classify(error) !== 'contention' || performance.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, OPEN_AGAIN_MS));
+    }
+  }
 }
 
 class SqliteConnection implements Transaction {
