@@ -27,8 +27,6 @@ export class Follower extends Client {
   readonly name: string;
   readonly sessions: readonly string[];
   readonly heads = new Map<string, number>();
-  /** How many events it was told of that are no messages. */
-  otherEvents = 0;
   readonly #history: History;
   readonly #known = new Set<string>();
   readonly #early = new Map<string, Map<number, string | null>>();
@@ -114,7 +112,6 @@ export class Follower extends Client {
       head++;
       early.delete(head);
       this.heads.set(sessionId, head);
-      if (next === null) this.otherEvents++;
       const { name: observer, connection } = this;
       this.#history.add({ what: 'seen', observer, connection, sessionId, seq: head, messageId: next ?? null });
     }
