@@ -14,8 +14,9 @@ import { rolldown } from 'rolldown';
  */
 export const inner = (
   'attempt failures wakeAt notBefore onlineAt heardAt pingAt refreshAt advisedMs takenToken spentToken effects ' +
-  'tries repeatAt view stale askedAt holdUntil opening promise expireMs connected disconnected adopt stored acked ' +
-  'refused expire setAccount addOwn putOwn dropOwn failOwn addReceipt noteHead noteHeads noteStatus ' +
+  'tries repeatAt view stale askedAt holdUntil opening promise why look follows wanted told expireMs prefix ' +
+  'connected disconnected adopt claim stored acked refused expire setAccount here apply resumed snapshot note mark ' +
+  'confirm forget createView addReceipt noteHead noteHeads noteStatus ' +
   'onFrame onPhase onError onLeave onWaiting onFailed onEvent'
 ).split(' ');
 

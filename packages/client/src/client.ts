@@ -1,5 +1,5 @@
-import type { Attachment, ServerFrame } from '@switchboard/protocol';
-import { type Ack, type Client, type ClientEvents, type ClientOptions, SwitchboardError } from './api.ts';
+import type { Attachment, FrameMessage, ServerFrame } from '@switchboard/protocol';
+import { type Client, type ClientEvents, type ClientOptions, SwitchboardError } from './api.ts';
 import { type Phase, UNAUTHORIZED } from './connection.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { createEvents } from './events.ts';
@@ -8,12 +8,18 @@ import { chatUrl, newId, platformSocket, platformStorage, systemClock } from './
 import { createInbox, type InboxEntry, type WritableInbox } from './inbox.ts';
 import { createLine } from './line.ts';
 import type { Entry } from './outbox.ts';
+import { createOwn } from './own.ts';
 import { createReceipts, type ReceiptKind } from './receipts.ts';
 import { createSending } from './sending.ts';
-import { chatMessage, createView, type SessionView, type ViewEvent, type WritableView } from './session-view.ts';
+import {
+  chatMessage,
+  createView as createSessionView,
+  type SessionView,
+  type ViewEvent,
+  type WritableView,
+} from './session-view.ts';
 
 type DataOf<T extends ServerFrame['type']> = Extract<ServerFrame, { type: T }>['data'];
-type MessageEvent = Extract<ViewEvent, { kind: 'message' }>;
 
 /**
  * Makes a client of the chat; `connect()` connects it.
@@ -24,9 +30,10 @@ export function createClient(options: ClientOptions): Client {
   const isUser = type === 'user';
   const history = options.history ?? (isUser ? Infinity : 100);
   const { on, tell } = createEvents<ClientEvents>();
-  /** A user's messages that belong to no session yet. */
-  const draft = createView(null, type);
-  let currentId: string | null = null;
+  const own = createOwn(type, (sessionId) => tell('change', session(sessionId)));
+  const createView = (sessionId: string | null): WritableView => createSessionView(sessionId, type, own.of);
+  /** A conversation of the user that has no id yet. */
+  const draft = createView(null);
   let inbox: WritableInbox | null = null;
   let attendsAll = false;
   let accountId: number | null = null;
@@ -36,7 +43,7 @@ export function createClient(options: ClientOptions): Client {
 
   const fault = (code: string, cause?: unknown): void => tell('error', new SwitchboardError(code, undefined, cause));
   const receipts = createReceipts();
-  const following = createFollowing({ side: type, random, onEvent: applied, tell });
+  const following = createFollowing({ createView, random, onEvent: applied, tell });
   const sending = createSending({
     clock,
     random,
@@ -141,7 +148,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   function acked({ clientMessageId, sessionId, messageId, seq, timestamp }: DataOf<'message_ack'>): void {
-    const entry = stored(clientMessageId, sessionId);
+    const entry = sending.stored(clientMessageId ?? '', sessionId);
     if (!entry) return;
     const { content, messageType = 'text', attachments = [] } = entry;
     const message = {
@@ -158,27 +165,32 @@ export function createClient(options: ClientOptions): Client {
     };
     // The ack is all that the sender is told: it stands for the event.
     heard(sessionId, { kind: 'message', seq, at: timestamp, message });
-    acknowledge({ sessionId, messageId, clientMessageId: entry.clientMessageId, seq, timestamp });
+    stored(sessionId, message, entry);
   }
 
-  /** The server has a message. @returns the entry, if it waited for that */
-  function stored(clientMessageId: string | null | undefined, sessionId: string): Entry | undefined {
-    const entry = sending.stored(clientMessageId ?? '', sessionId);
-    if (entry?.sessionId === null) {
-      // The conversation has an id now, and with it all that was written in it.
-      currentId = sessionId;
-      for (const message of draft.messages) {
-        session().putOwn(message);
-        draft.dropOwn(message.clientMessageId as string);
-      }
-      tell('change', draft);
-    }
-    return entry;
-  }
-
-  function acknowledge(ack: Ack): void {
+  /** The server has a message of ours. @param entry what waited for that, if anything did */
+  function stored(
+    sessionId: string,
+    message: FrameMessage,
+    entry = sending.stored(message.clientMessageId ?? '', sessionId, message.content),
+  ): void {
+    const { messageId, clientMessageId = '', seq, createdAt: timestamp } = message;
+    // It is where the server says; beside the log until that has come so far.
+    const place = { sessionId, message: chatMessage(message) };
+    own.put(clientMessageId, session(sessionId).lastSeq < seq ? place : undefined);
+    if (!entry) return;
+    const ack = { sessionId, messageId, clientMessageId, seq, timestamp };
+    const written = sending.resolve(ack);
+    // The conversation has an id now, and with it all that was written in it; or it was over, and this is the next one.
+    // What another page left, and was stored long ago, brings no old one back.
+    if (entry.sessionId === null && (written || own.here === null || session().status === 'closed'))
+      own.here = sessionId;
     tell('sent', ack);
-    sending.resolve(ack);
+  }
+
+  /** A session came up: the present conversation, if there is none. */
+  function comeUp(sessionId: string | null): void {
+    if (isUser && draft.messages.length === 0) own.here ??= sessionId;
   }
 
   /** A frame told an event of a session as it happened. */
@@ -202,25 +214,16 @@ export function createClient(options: ClientOptions): Client {
     return isUser || event.kind === 'message' || (event.kind === 'status' && !inbox && attends(event.adminId));
   }
 
-  function isOwn({ message }: MessageEvent): boolean {
-    return message.senderType === type && message.senderId === accountId;
-  }
-
   function applied(view: WritableView, event: ViewEvent, live: boolean): void {
     const sessionId = view.sessionId as string;
     if (event.kind === 'message') {
       const { message } = event;
-      const { messageId, clientMessageId, seq, createdAt: timestamp } = message;
-      const own = isOwn(event);
+      const mine = message.senderType === type && message.senderId === accountId;
       // Where the ack was lost, the log tells it.
-      if (own && clientMessageId !== undefined && stored(clientMessageId, sessionId)) {
-        // It may have come here with the draft just now.
-        view.dropOwn(clientMessageId);
-        acknowledge({ sessionId, messageId, clientMessageId, seq, timestamp });
-      }
-      if (message.senderType !== type && options.receipts !== false) receipts.mark(sessionId, 'delivered', seq);
-      if (isUser && draft.messages.length === 0) currentId ??= sessionId;
-      tell('message', { sessionId, message: chatMessage(message), own, live });
+      if (mine) stored(sessionId, message);
+      if (message.senderType !== type && options.receipts !== false) receipts.mark(sessionId, 'delivered', event.seq);
+      comeUp(sessionId);
+      tell('message', { sessionId, message: chatMessage(message), own: mine, live });
     } else if (event.kind === 'status') {
       tell('status', { sessionId, status: event.status, adminId: event.adminId, live });
       if (live) lookAway(view);
@@ -234,8 +237,8 @@ export function createClient(options: ClientOptions): Client {
     if (!view) return;
     const { sessionId } = data;
     if (data.reset) receipts.forget(sessionId);
-    const own = data.receipts?.find((r) => r.readerType === type && r.readerId === accountId);
-    receipts.confirm(sessionId, { delivered: own?.deliveredSeq ?? 0, read: own?.readSeq ?? 0 });
+    const ours = data.receipts?.find((r) => r.readerType === type && r.readerId === accountId);
+    receipts.confirm(sessionId, { delivered: ours?.deliveredSeq ?? 0, read: ours?.readSeq ?? 0 });
     lookAway(view);
     tell('change', view);
   }
@@ -268,21 +271,18 @@ export function createClient(options: ClientOptions): Client {
     following.follow(sessionId, 'heard', Math.max(0, lastSeq - history), lastSeq + 1);
   }
 
-  function show(entry: Entry): void {
-    // Where a user writes is where they look.
-    if (isUser) currentId = entry.sessionId;
-    const view = session(entry.sessionId);
+  /** @param error why it will not be sent any more, if so */
+  function show(entry: Entry, error?: string): void {
+    comeUp(entry.sessionId);
     // What a tab left that is gone may be stored, and shown, already.
-    if (!following.views.some((other) => other.has(entry))) view.addOwn(entry);
-    tell('change', view);
+    if (!following.views.some((view) => view.has(entry))) own.show(entry, error);
     pump();
   }
 
-  function failed({ clientMessageId, sessionId }: Entry, error: SwitchboardError): void {
-    const view = session(sessionId);
-    view.failOwn(clientMessageId, error.code);
+  function failed(entry: Entry, error: SwitchboardError): void {
+    show(entry, error.code);
+    const { clientMessageId, sessionId } = entry;
     tell('failed', { clientMessageId, sessionId, error });
-    tell('change', view);
   }
 
   function mark(sessionId: string, kind: ReceiptKind, upToSeq = session(sessionId).lastSeq): void {
@@ -307,7 +307,7 @@ export function createClient(options: ClientOptions): Client {
     if (wakeAt < Infinity) cancelPump = clock.after(wakeAt - now, pump);
   }
 
-  function session(sessionId: string | null = currentId): WritableView {
+  function session(sessionId: string | null = own.here): WritableView {
     return sessionId === null ? draft : following.look(sessionId);
   }
 
@@ -338,13 +338,15 @@ export function createClient(options: ClientOptions): Client {
 
     send(message) {
       // A user's present conversation, unless it is over: then the server says which.
-      if (isUser && session().status === 'closed') currentId = null;
-      return sending.add(message, message.sessionId ?? (isUser ? currentId : null));
+      const sessionId = message.sessionId ?? (session().status === 'closed' ? null : own.here);
+      // Where a user writes is where they look.
+      if (isUser) own.here = sessionId;
+      return sending.add(message, sessionId);
     },
 
     discard(clientMessageId) {
       sending.refused(clientMessageId, { code: 'DISCARDED', retryable: false });
-      for (const view of [draft, ...following.views]) if (view.dropOwn(clientMessageId)) tell('change', view);
+      own.put(clientMessageId);
     },
 
     open(sessionId, { afterSeq = 0 } = {}) {

@@ -397,11 +397,14 @@ const commands = fc.commands(
   { maxCommands: 100, size: 'max' },
 );
 
+/** In steps that a binary number holds: then no sum or difference of moments is ever rounded, in whatever order it is made. */
+const chance = fc.nat(1_023).map((n) => n / 1_024);
+
 test('whatever happens, the machine does what the model says, and there is always a way on', () => {
   fc.assert(
-    fc.property(commands, fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true })), (happening, chance) => {
+    fc.property(commands, fc.infiniteStream(chance), (happening, chances) => {
       const model = new Model();
-      const machine = new Machine(() => chance.next().value ?? 0);
+      const machine = new Machine(() => chances.next().value ?? 0);
       fc.modelRun(() => ({ model, real: machine }), [connect, ...happening]);
       for (let tries = 0; model.phase !== 'online' && tries < 3; tries += 1) comeUp(model, machine, 'fresh');
       expect(model.phase).toBe('online');

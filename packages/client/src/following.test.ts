@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ANSWER_MS, createFollowing, type Following, HOLD_MS, RETRY_MS, TOGETHER } from './following.ts';
-import type { SessionView, ViewEvent } from './session-view.ts';
+import { createView, type SessionView, type ViewEvent } from './session-view.ts';
 
 const at = '2025-08-13T00:30:00.000Z';
 
@@ -30,7 +30,7 @@ class Client {
   readonly applied: { sessionId: string; seq: number; live: boolean }[] = [];
   readonly told: [string, unknown][] = [];
   readonly following: Following = createFollowing({
-    side: 'user',
+    createView: (sessionId) => createView(sessionId, 'user', () => []),
     random: () => 0.5,
     onEvent: (view, { seq }, live) => this.applied.push({ sessionId: view.sessionId as string, seq, live }),
     tell: (name, detail) => this.told.push([name, detail]),

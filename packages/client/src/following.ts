@@ -1,11 +1,11 @@
-import type { SenderType, ServerFrame } from '@switchboard/protocol';
+import type { ServerFrame } from '@switchboard/protocol';
 import { type ClientEvents, SwitchboardError } from './api.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import type { Refusal, Turn } from './outbox.ts';
-import { createView, type Receipt, type SessionView, type ViewEvent, type WritableView } from './session-view.ts';
+import type { Receipt, SessionView, ViewEvent, WritableView } from './session-view.ts';
 
 export interface FollowingParts {
-  readonly side: SenderType;
+  readonly createView: (sessionId: string) => WritableView;
   readonly random: () => number;
   /** An event was applied to a view, in the order of the log; `live`: for the first time, and not as old history. */
   readonly onEvent: (view: WritableView, event: ViewEvent, live: boolean) => void;
@@ -74,7 +74,7 @@ export const ANSWER_MS = 15_000;
 /** Over how long those spread who ask again after a refusal. */
 export const RETRY_MS = 5_000;
 
-export function createFollowing({ side, random, onEvent, tell }: FollowingParts): Following {
+export function createFollowing({ createView, random, onEvent, tell }: FollowingParts): Following {
   const places = new Map<string, Place>();
   const calm = { stale: true, askedAt: 0, holdUntil: 0, notBefore: 0 };
   let requests = 0;
@@ -82,7 +82,7 @@ export function createFollowing({ side, random, onEvent, tell }: FollowingParts)
   function placeOf(sessionId: string): Place {
     let place = places.get(sessionId);
     if (!place) {
-      const view = createView(sessionId, side);
+      const view = createView(sessionId);
       place = { ...calm, sessionId, view, why: null, history: 0, requestId: '', opening: null };
       places.set(sessionId, place);
     }
@@ -156,7 +156,7 @@ export function createFollowing({ side, random, onEvent, tell }: FollowingParts)
     },
     follows: (sessionId) => !!followed(sessionId),
     look: (sessionId) => placeOf(sessionId).view,
-    follow: (...how) => void follow(...how),
+    follow,
 
     open(sessionId, base) {
       const place = follow(sessionId, 'opened', base);
@@ -182,7 +182,8 @@ export function createFollowing({ side, random, onEvent, tell }: FollowingParts)
       // A long log comes in many stretches: patience begins anew with each.
       if (place.askedAt) place.askedAt = now;
       for (const event of events) {
-        for (const applied of place.view.add(event)) onEvent(place.view, applied, applied.seq > place.history);
+        place.view.add(event);
+        for (let next; (next = place.view.apply());) onEvent(place.view, next, next.seq > place.history);
       }
       settle(place);
     },

@@ -26,7 +26,7 @@ function outboxOf(...contents: string[]): Outbox {
 
 const contents = (entries: readonly Entry[]): string[] => entries.map(({ content }) => content);
 const ack = (outbox: Outbox, ...entries: readonly Entry[]): void => {
-  for (const { clientMessageId } of entries) outbox.acked(clientMessageId, 'S');
+  for (const { clientMessageId, sessionId } of entries) outbox.acked(clientMessageId, sessionId ?? 'new');
 };
 
 describe('messages', () => {
@@ -70,14 +70,15 @@ describe('messages', () => {
 });
 
 describe('a message without a session', () => {
-  test('goes alone, and the others follow it into its session', () => {
+  test('goes alone, and never names one: it may have been stored in another one than those beside it', () => {
     const outbox = createOutbox(() => 0.5);
     for (const content of ['a', 'b', 'c']) outbox.add(entry(content, { sessionId: null }));
     outbox.connected(0);
-    const [first] = outbox.next(0).send;
-    expect(outbox.acked((first as Entry).clientMessageId, 'new')?.sessionId).toBeNull();
-    expect(outbox.entries.map(({ sessionId }) => sessionId)).toEqual(['new', 'new']);
-    expect(contents(outbox.next(1).send)).toEqual(['b']);
+    for (const [now, content] of ['a', 'b', 'c'].entries()) {
+      const { send } = outbox.next(now);
+      expect(send).toMatchObject([{ content, sessionId: null }]);
+      expect(outbox.acked((send[0] as Entry).clientMessageId, `S${now}`)).toBe(send[0]);
+    }
   });
 
   test('lets those before it go first, and holds up those behind it', () => {
@@ -129,6 +130,21 @@ describe('a message that is not answered', () => {
     expect(contents(outbox.expire(EXPIRE_MS))).toEqual([]);
     expect(contents(outbox.expire(EXPIRE_MS + 1))).toEqual(['old']);
     expect(contents(outbox.entries)).toEqual(['new']);
+  });
+});
+
+describe('an ack', () => {
+  test.for([
+    { what: 'of its session', sessionId: 'S', more: {}, mine: true },
+    { what: 'of whatever session, when it named none', sessionId: null, more: {}, mine: true },
+    { what: 'that tells its content', sessionId: 'S', more: { content: 'a' }, mine: true },
+    { what: 'of another session, where the mark is another message’s', sessionId: 'T', more: {}, mine: false },
+    { what: 'of another message under its mark', sessionId: null, more: { content: 'b' }, mine: false },
+  ])('$what: takes the message out $mine', ({ sessionId, more: { content }, mine }) => {
+    const outbox = createOutbox(() => 0.5);
+    const { clientMessageId } = outbox.add(entry('a', { sessionId }));
+    expect(outbox.acked(clientMessageId, 'S', content)?.clientMessageId).toBe(mine ? clientMessageId : undefined);
+    expect(outbox.entries).toHaveLength(mine ? 0 : 1);
   });
 });
 
@@ -222,14 +238,17 @@ class ModelServer {
   /** What it says to the next messages instead of storing them. */
   refusals: { retryable: boolean; marked: boolean }[] = [];
 
-  take({ clientMessageId }: Entry): { ack: string } | { refused: string; retryable: boolean; marked: boolean } {
+  take({
+    clientMessageId,
+    sessionId,
+  }: Entry): { ack: string; of: string } | { refused: string; retryable: boolean; marked: boolean } {
     const refusal = this.refusals.shift();
     if (refusal) return { refused: clientMessageId, ...refusal };
     if (!this.#ids.has(clientMessageId)) {
       this.#ids.add(clientMessageId);
       this.stored.push(clientMessageId);
     }
-    return { ack: clientMessageId };
+    return { ack: clientMessageId, of: sessionId as string };
   }
 }
 
@@ -281,7 +300,7 @@ class Story {
     const answer = this.down.shift();
     if (!answer) return;
     if ('ack' in answer) {
-      if (this.outbox.acked(answer.ack, 'S')) this.acked.push(answer.ack);
+      if (this.outbox.acked(answer.ack, answer.of)) this.acked.push(answer.ack);
     } else {
       const { refused, retryable, marked } = answer;
       const code = retryable ? (marked ? 'UNAVAILABLE' : 'RATE_LIMITED') : 'FORBIDDEN';

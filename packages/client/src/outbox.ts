@@ -3,7 +3,7 @@ import type { Attachment, SentMessageType } from '@switchboard/protocol';
 /** A message that has been written and is not acknowledged yet, as it is kept. */
 export interface Entry {
   readonly clientMessageId: string;
-  /** Null: the user's open session, or a new one; the first ack says which. */
+  /** Null: the user's open session, or a new one; the ack says which. */
   readonly sessionId: string | null;
   readonly content: string;
   readonly messageType?: SentMessageType;
@@ -34,8 +34,12 @@ export interface Outbox {
   adopt(entries: readonly Entry[]): readonly Entry[];
   /** A new connection: what was sent on the last one and not answered is sent again. */
   connected(now: number): void;
-  /** The message is stored. @returns the entry, which is no longer here, or undefined if it was not */
-  acked(clientMessageId: string, sessionId: string): Entry | undefined;
+  /**
+   * The message is stored.
+   * @param content undefined when it is not told: another message under the same mark is none of ours
+   * @returns the entry, which is no longer here, or undefined if it was not
+   */
+  acked(clientMessageId: string, sessionId: string, content?: string): Entry | undefined;
   /**
    * The server refused a message.
    * @param clientMessageId undefined when it did not say which
@@ -117,12 +121,16 @@ export function createOutbox(random: () => number, expireMs: number = EXPIRE_MS)
       tokensAt = now;
     },
 
-    acked(id, sessionId) {
-      const found = remove(id);
-      // Those that wait for a session go where the first of them went: a repeat must not end up in another one.
-      if (found?.sessionId === null)
-        entries = entries.map((entry) => ({ ...entry, sessionId: entry.sessionId ?? sessionId }));
-      return found;
+    acked(id, sessionId, content) {
+      // A mark is a session's own. A message that named none names none until it is stored: it may be already, sent by
+      // another page, and a repeat is found wherever that is only if it names none either.
+      const same = entries.some(
+        (entry) =>
+          (entry.sessionId ?? sessionId) === sessionId &&
+          entry.clientMessageId === id &&
+          (content ?? entry.content) === entry.content,
+      );
+      return same ? remove(id) : undefined;
     },
 
     refused(clientMessageId, { code, retryable, retryAfterMs }, now) {
@@ -157,7 +165,7 @@ export function createOutbox(random: () => number, expireMs: number = EXPIRE_MS)
       tokensAt = now;
       for (const entry of entries) {
         const { clientMessageId: id, sessionId } = entry;
-        // One that has no session yet goes alone, and the others learn from its ack where they belong.
+        // One that has no session yet goes alone: nobody knows whose turn it takes.
         if (looked.has('') || looked.size >= WINDOW || (!sessionId && looked.size > 0)) break;
         if (looked.has(sessionId ?? '')) continue;
         looked.add(sessionId ?? '');

@@ -35,10 +35,10 @@ export interface Sending {
   disconnected(): void;
   /** Sends a message, now or as soon as there is a connection, and as often as it takes. */
   add(message: NewMessage, sessionId: string | null): Promise<Ack>;
-  /** The server has a message. @returns the entry, if it was one of ours that waited for that */
-  stored(clientMessageId: string, sessionId: string): Entry | undefined;
-  /** Tells whoever waits for it. */
-  resolve(ack: Ack): void;
+  /** The server has a message, with this content if that is told. @returns the entry, if it was one of ours that waited for that */
+  stored(clientMessageId: string, sessionId: string, content?: string): Entry | undefined;
+  /** Tells whoever waits for it. @returns whether somebody does: it was written in this page */
+  resolve(ack: Ack): boolean;
   /** The server refused a message; undefined when it did not say which. @returns whether it was one of ours */
   refused(clientMessageId: string | undefined, refusal: Refusal, message?: string): boolean;
   /** The frames to send on the open connection. */
@@ -145,15 +145,15 @@ export function createSending(parts: SendingParts): Sending {
       return ack.promise;
     },
 
-    stored(clientMessageId, sessionId) {
-      const entry = outbox.acked(clientMessageId, sessionId);
+    stored(clientMessageId, sessionId, content) {
+      const entry = outbox.acked(clientMessageId, sessionId, content);
       if (entry) keep();
       return entry;
     },
 
     resolve(ack) {
       promised.get(ack.clientMessageId)?.resolve(ack);
-      promised.delete(ack.clientMessageId);
+      return promised.delete(ack.clientMessageId);
     },
 
     refused(clientMessageId, refusal, message) {

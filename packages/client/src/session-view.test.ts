@@ -1,6 +1,7 @@
 import type { FrameMessage } from '@switchboard/protocol';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createOwn, type Own } from './own.ts';
 import { createView, type ViewEvent, type WritableView } from './session-view.ts';
 
 const at = '2025-08-13T00:30:00.000Z';
@@ -25,23 +26,31 @@ function status(seq: number, to: 'waiting' | 'active' | 'closed', adminId: numbe
   return { kind: 'status', seq, at, status: to, adminId };
 }
 
+/** Gives the view an event. @returns what that let be applied, in order */
+function take(view: WritableView, event: ViewEvent): ViewEvent[] {
+  const applied: ViewEvent[] = [];
+  view.add(event);
+  for (let next; (next = view.apply());) applied.push(next);
+  return applied;
+}
+
 function viewOf(...events: ViewEvent[]): WritableView {
-  const view = createView('S', 'user');
-  for (const event of events) view.add(event);
+  const view = createView('S', 'user', () => []);
+  for (const event of events) take(view, event);
   return view;
 }
 
 const contents = (view: WritableView): string[] => view.messages.map(({ content }) => content);
-const own = { clientMessageId: 'c1', sessionId: 'S', content: 'mine', at: Date.parse(at) };
+const entry = { clientMessageId: 'c1', sessionId: 'S', content: 'mine', at: Date.parse(at) };
 
 describe('events', () => {
   test('are applied in order, each once, whatever the order they come in', () => {
     const view = viewOf();
-    expect(view.add(message(1)).map(({ seq }) => seq)).toEqual([1]);
-    expect(view.add(message(3))).toEqual([]);
+    expect(take(view, message(1)).map(({ seq }) => seq)).toEqual([1]);
+    expect(take(view, message(3))).toEqual([]);
     expect([view.lastSeq, view.behind]).toEqual([1, true]);
-    expect(view.add(message(1))).toEqual([]);
-    expect(view.add(message(2)).map(({ seq }) => seq)).toEqual([2, 3]);
+    expect(take(view, message(1))).toEqual([]);
+    expect(take(view, message(2)).map(({ seq }) => seq)).toEqual([2, 3]);
     expect([view.lastSeq, view.behind]).toEqual([3, false]);
     expect(contents(view)).toEqual(['1', '2', '3']);
   });
@@ -49,9 +58,9 @@ describe('events', () => {
   test('make the status, the admin and the rating', () => {
     const view = viewOf(message(1));
     expect([view.status, view.adminId]).toEqual(['waiting', null]);
-    view.add(status(2, 'active', 7));
+    take(view, status(2, 'active', 7));
     expect([view.status, view.adminId]).toEqual(['active', 7]);
-    view.add({ kind: 'rating', seq: 3, at, by: { type: 'user', id: 31 }, score: 4, comment: 'good' });
+    take(view, { kind: 'rating', seq: 3, at, by: { type: 'user', id: 31 }, score: 4, comment: 'good' });
     expect(view.rating).toEqual({ score: 4, comment: 'good' });
   });
 
@@ -59,68 +68,79 @@ describe('events', () => {
     const view = viewOf(message(1));
     view.noteHead(2);
     expect(view.behind).toBe(true);
-    view.add(message(2));
+    take(view, message(2));
     expect(view.behind).toBe(false);
     view.noteHead(1);
     expect(view.behind).toBe(false);
   });
 
   test('from a place on leave out what lies before', () => {
-    const view = createView('S', 'admin');
+    const view = createView('S', 'admin', () => []);
     view.reset(10);
     view.noteStatus('active', 7);
-    view.add(message(10));
-    view.add(message(11));
+    take(view, message(10));
+    take(view, message(11));
     expect([view.base, view.lastSeq, view.status, contents(view)]).toEqual([10, 11, 'active', ['11']]);
-    view.add(status(12, 'closed', 7));
+    take(view, status(12, 'closed', 7));
     view.noteStatus('active', 8);
     expect([view.status, view.adminId]).toEqual(['closed', 7]);
   });
 });
 
 describe('messages of our own', () => {
-  test('are shown at once, behind the log, until it has them', () => {
-    const view = viewOf(message(1));
-    view.addOwn(own);
-    view.add(message(2, { senderType: 'admin', senderId: 7 }));
+  function beside(...events: ViewEvent[]): { view: WritableView; own: Own } {
+    const own = createOwn('user', () => undefined);
+    const view = createView('S', 'user', own.of);
+    for (const event of events) take(view, event);
+    return { view, own };
+  }
+
+  test('are shown behind the log as long as they are not in it', () => {
+    const { view, own } = beside(message(1));
+    own.show(entry);
+    take(view, message(2, { senderType: 'admin', senderId: 7 }));
     expect(view.messages.map(({ content, status: s, seq }) => [content, s, seq])).toEqual([
       ['1', 'sent', 1],
       ['2', 'sent', 2],
       ['mine', 'sending', null],
     ]);
-    view.add(message(3, { clientMessageId: 'c1', content: 'mine' }));
-    expect(view.messages.map(({ content, status: s, seq }) => [content, s, seq])).toEqual([
-      ['1', 'sent', 1],
-      ['2', 'sent', 2],
-      ['mine', 'sent', 3],
-    ]);
-  });
-
-  test('are not taken for the other side’s with the same mark', () => {
-    const view = viewOf();
-    view.addOwn(own);
-    view.add(message(1, { clientMessageId: 'c1', senderType: 'admin', senderId: 7 }));
-    expect(contents(view)).toEqual(['1', 'mine']);
-  });
-
-  test('that the log has had for long are not shown twice', () => {
-    const view = viewOf(message(1, { clientMessageId: 'c1' }), message(2));
-    view.addOwn(own);
-    expect(view.add(message(1, { clientMessageId: 'c1' }))).toEqual([]);
+    own.put('c1');
     expect(contents(view)).toEqual(['1', '2']);
   });
 
-  test('may fail, and be taken away', () => {
-    const view = viewOf();
-    view.addOwn(own);
-    view.failOwn('c1', 'FORBIDDEN');
-    expect(view.messages).toMatchObject([{ status: 'failed', error: 'FORBIDDEN' }]);
-    expect([view.dropOwn('c1'), view.dropOwn('c1'), view.messages]).toEqual([true, false, []]);
+  test('make another list whenever one of them changes, and only then', () => {
+    const { view, own } = beside(message(1));
+    const lists = [view.messages];
+    for (const change of [
+      () => own.show(entry),
+      () => own.show(entry, 'EXPIRED'),
+      () => own.show({ ...entry, clientMessageId: 'c2' }),
+      () => own.put('c1'),
+      () => own.put('c2'),
+    ]) {
+      change();
+      lists.push(view.messages);
+      own.show({ ...entry, clientMessageId: 'other', sessionId: 'T' });
+      expect(view.messages).toBe(lists.at(-1));
+    }
+    expect(new Set(lists).size).toBe(6);
+  });
+
+  test('are known once they are in the log, unless they are the other side’s, of another session, or other ones', () => {
+    const { view } = beside(
+      message(1, { clientMessageId: 'c1', content: 'mine' }),
+      message(2, { clientMessageId: 'c2', content: 'mine', senderType: 'admin', senderId: 7 }),
+    );
+    expect(view.has(entry)).toBe(true);
+    expect(view.has({ ...entry, sessionId: null })).toBe(true);
+    expect(view.has({ ...entry, sessionId: 'T' })).toBe(false);
+    expect(view.has({ ...entry, clientMessageId: 'c2' })).toBe(false);
+    expect(view.has({ ...entry, content: 'another' })).toBe(false);
   });
 
   test('outlast a reset of the log', () => {
-    const view = viewOf(message(1), status(2, 'active', 7));
-    view.addOwn(own);
+    const { view, own } = beside(message(1), status(2, 'active', 7));
+    own.show(entry);
     view.addReceipt({ readerType: 'admin', readerId: 7, deliveredSeq: 1, readSeq: 1 });
     view.reset(0);
     expect([view.lastSeq, view.status, view.adminId, view.receipts, contents(view)]).toEqual([
@@ -168,7 +188,7 @@ test('the list of messages is the same one until it changes', () => {
   const view = viewOf(message(1));
   const before = view.messages;
   expect(view.messages).toBe(before);
-  view.add(message(2));
+  take(view, message(2));
   expect(view.messages).not.toBe(before);
 });
 
@@ -186,11 +206,11 @@ test('events in any order, repeated and lost, then the rest: the view equals the
   );
   fc.assert(
     fc.property(log, fc.array(fc.nat(), { maxLength: 120 }), (events, order) => {
-      const view = createView('S', 'user');
-      const applied = order.flatMap((n) => view.add(events[n % events.length] as ViewEvent));
+      const view = createView('S', 'user', () => []);
+      const applied = order.flatMap((n) => take(view, events[n % events.length] as ViewEvent));
       // Never a hole, never a repeat, never out of order.
       expect(applied).toEqual(events.slice(0, view.lastSeq));
-      applied.push(...events.slice(view.lastSeq).flatMap((event) => view.add(event)));
+      applied.push(...events.slice(view.lastSeq).flatMap((event) => take(view, event)));
       expect(applied).toEqual(events);
       const whole = viewOf(...events);
       expect([view.messages, view.status, view.adminId, view.rating, view.lastSeq, view.behind]).toEqual([

@@ -62,8 +62,10 @@ export interface SessionView {
 
 /** The view as those know it who keep it up. */
 export interface WritableView extends SessionView {
-  /** Takes one event. @returns what it let be applied, in order: nothing, itself, or itself and what waited for it */
-  add(event: ViewEvent): ViewEvent[];
+  /** Takes one event, and keeps it for its turn; one that was applied is nothing new. */
+  add(event: ViewEvent): void;
+  /** Applies the event whose turn it is, if it is here. One by one: what each leads to is done before the next one. */
+  apply(): ViewEvent | undefined;
   /** The log reaches up to here, whatever has come of it. */
   noteHead(seq: number): void;
   /** How the session stands, for a view that begins behind the events which made it so. */
@@ -72,14 +74,7 @@ export interface WritableView extends SessionView {
   addReceipt(receipt: Receipt): Receipt | undefined;
   /** Whether the log has this message of our own. */
   has(entry: Entry): boolean;
-  /** Shows a message of our own before the server has it. */
-  addOwn(entry: Entry): void;
-  failOwn(clientMessageId: string, error: string): void;
-  /** Takes a message of our own away. @returns false when there is none */
-  dropOwn(clientMessageId: string): boolean;
-  /** Shows a message of our own as it is. */
-  putOwn(message: ChatMessage): void;
-  /** Forgets the log, to read it again from another place. Our own messages stay. */
+  /** Forgets the log, to read it again from another place. */
   reset(base: number): void;
 }
 
@@ -89,8 +84,13 @@ const rank = { sending: 0, failed: 0, sent: 1, delivered: 2, read: 3 };
  * Makes the view of a session: the events of its log, applied in the order of their seq, each once. An event that is ahead
  * of its turn is held, and the view is `behind` until what lies between has come. No socket, no timer.
  * @param side whose messages are our own
+ * @param own those of them that are not in the log yet, by session
  */
-export function createView(sessionId: string | null, side: SenderType): WritableView {
+export function createView(
+  sessionId: string | null,
+  side: SenderType,
+  own: (sessionId: string | null) => readonly ChatMessage[],
+): WritableView {
   let base = 0;
   let lastSeq = 0;
   let head = 0;
@@ -99,26 +99,9 @@ export function createView(sessionId: string | null, side: SenderType): Writable
   let rating: Rating | null = null;
   let log: ChatMessage[] = [];
   let shown: readonly ChatMessage[] | null = null;
-  const own = new Map<string, ChatMessage>();
+  let shownOwn: readonly ChatMessage[] = [];
   const held = new Map<number, ViewEvent>();
   const receipts = new Map<string, Receipt>();
-
-  /** A message of our own is in the log. */
-  function forgetOwn(event: ViewEvent): void {
-    if (event.kind === 'message' && event.message.senderType === side) own.delete(event.message.clientMessageId ?? '');
-    shown = null;
-  }
-
-  function apply(event: ViewEvent): void {
-    lastSeq = event.seq;
-    forgetOwn(event);
-    if (event.kind === 'message') {
-      log.push(chatMessage(event.message));
-      // A session is opened by its first message, and waits until an event says otherwise.
-      if (lastSeq === 1) status = 'waiting';
-    } else if (event.kind === 'status') ({ status, adminId } = event);
-    else rating = { score: event.score, comment: event.comment };
-  }
 
   /** With the status that the receipts of the other side give it. */
   function reached(message: ChatMessage): ChatMessage {
@@ -152,21 +135,32 @@ export function createView(sessionId: string | null, side: SenderType): Writable
       return [...receipts.values()];
     },
     get messages() {
-      return (shown ??= [...log, ...own.values()].map(reached));
+      const mine = own(sessionId);
+      if (shownOwn[mine.length] || mine.some((message, i) => message !== shownOwn[i])) shown = null;
+      shownOwn = mine;
+      return (shown ??= [...log, ...mine].map(reached));
     },
     get behind() {
       return held.size > 0 || head > lastSeq;
     },
 
     add(event) {
-      const applied: ViewEvent[] = [];
       if (event.seq > lastSeq) held.set(event.seq, event);
-      else forgetOwn(event);
-      for (let next; (next = held.get(lastSeq + 1)); applied.push(next)) {
-        held.delete(next.seq);
-        apply(next);
-      }
-      return applied;
+    },
+
+    apply() {
+      const event = held.get(lastSeq + 1);
+      if (!event) return undefined;
+      lastSeq = event.seq;
+      held.delete(lastSeq);
+      shown = null;
+      if (event.kind === 'message') {
+        log.push(chatMessage(event.message));
+        // A session is opened by its first message, and waits until an event says otherwise.
+        if (lastSeq === 1) status = 'waiting';
+      } else if (event.kind === 'status') ({ status, adminId } = event);
+      else rating = { score: event.score, comment: event.comment };
+      return event;
     },
 
     noteHead(seq) {
@@ -191,38 +185,11 @@ export function createView(sessionId: string | null, side: SenderType): Writable
       return reached;
     },
 
-    has: ({ clientMessageId, content }) =>
-      log.some((m) => m.clientMessageId === clientMessageId && m.senderType === side && m.content === content),
-
-    addOwn({ clientMessageId, content, messageType = 'text', attachments = [], at }) {
-      this.putOwn({
-        messageId: null,
-        seq: null,
-        clientMessageId,
-        senderType: side,
-        senderId: null,
-        content,
-        messageType,
-        attachments,
-        createdAt: new Date(at).toISOString(),
-        status: 'sending',
-      });
-    },
-
-    failOwn(clientMessageId, error) {
-      const message = own.get(clientMessageId);
-      if (message) this.putOwn({ ...message, status: 'failed', error });
-    },
-
-    dropOwn(clientMessageId) {
-      shown = null;
-      return own.delete(clientMessageId);
-    },
-
-    putOwn(message) {
-      own.set(message.clientMessageId as string, message);
-      shown = null;
-    },
+    has: (entry) =>
+      (entry.sessionId ?? sessionId) === sessionId &&
+      log.some(
+        (m) => m.clientMessageId === entry.clientMessageId && m.senderType === side && m.content === entry.content,
+      ),
 
     reset(from) {
       base = lastSeq = from;
