@@ -16,30 +16,40 @@ function randomDigits(length: number): string {
     randomFillSync(pool);
     used = 0;
   }
-  let digits = '';
-  for (const end = used + length; used < end; used++) digits += DIGITS.charAt((pool[used] as number) & 31);
-  return digits;
+  let text = '';
+  for (const end = used + length; used < end; used++) text += DIGITS.charAt((pool[used] as number) & 31);
+  return text;
 }
 
+/** A number as so many digits, the most significant first. */
+function digits(value: number, length: number): string {
+  let text = '';
+  for (let rest = value, i = 0; i < length; i++, rest = Math.floor(rest / 32)) text = DIGITS.charAt(rest % 32) + text;
+  return text;
+}
+
+const ORDINAL_DIGITS = 3;
+const LAST_ORDINAL = 32 ** ORDINAL_DIGITS - 1;
 let stampedMs = -1;
 let stamp = '';
+let ordinal = 0;
 
-/** A time as 10 digits, the most significant first: room for 48 bits of milliseconds, until the year 10889. */
-function timeDigits(ms: number): string {
+/** Ten digits of time (48 bits of milliseconds: until the year 10889), then which of its millisecond it is here. */
+function stampDigits(ms: number): string {
   if (ms !== stampedMs) {
     stampedMs = ms;
-    stamp = '';
-    for (let rest = ms, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) stamp = DIGITS.charAt(rest % 32) + stamp;
-  }
-  return stamp;
+    stamp = digits(ms, 10);
+    ordinal = 0;
+  } else if (ordinal < LAST_ORDINAL) ordinal++;
+  return stamp + digits(ordinal, ORDINAL_DIGITS);
 }
 
 /**
- * A new public id. `msg_`: 48 bits of time and 80 random bits, so that new rows land at the end of an index; order is
- * `seq`'s alone. `session_`: 130 random bits, since it may be all that a guesser lacks.
+ * A new public id. `msg_`: 48 bits of time, an ordinal and 65 random bits. Each is greater than the one before, so that
+ * new rows land at the very end of an index; order is `seq`'s alone. `session_`: 130 random bits, since it may be all that a guesser lacks.
  */
 export function newId(prefix: 'msg' | 'session'): string {
-  return prefix === 'msg' ? `msg_${timeDigits(systemClock.now())}${randomDigits(16)}` : `session_${randomDigits(26)}`;
+  return prefix === 'msg' ? `msg_${stampDigits(systemClock.now())}${randomDigits(13)}` : `session_${randomDigits(26)}`;
 }
 
 /** A new id for this node: each start, and each instance in one process, is a node of its own. */

@@ -219,15 +219,17 @@ function controlFrame(first: number, payload: Buffer): Buffer {
 
 /** All frames behind one another (section 5.2; a server does not mask). */
 function encode(out: readonly (string | Buffer)[]): Buffer {
-  const lengths = out.map((frame) => (typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length));
+  const lengths: number[] = [];
   let size = 0;
-  for (const [i, frame] of out.entries()) {
-    const length = lengths[i] as number;
-    size += length + (typeof frame === 'string' ? headerLength(length) : 0);
+  for (const frame of out) {
+    const length = typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length;
+    lengths.push(length);
+    size += typeof frame === 'string' ? headerLength(length) + length : length;
   }
   const bytes = Buffer.allocUnsafe(size);
   let at = 0;
-  for (const [i, frame] of out.entries()) {
+  for (let i = 0; i < out.length; i++) {
+    const frame = out[i] as string | Buffer;
     const length = lengths[i] as number;
     if (typeof frame === 'string') {
       at = writeHeader(bytes, at, length);

@@ -9,6 +9,7 @@ import type { Appended } from '../domain/ports.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
 import { type Dialect, marks, type Transaction, type Value } from './dialect.ts';
 import { addFigures } from './figures.ts';
+import { FEW, KnownSessions } from './known-sessions.ts';
 import { lockCandidates, noteWorkChanged } from './roster.ts';
 import {
   changingSessionColumns,
@@ -19,6 +20,8 @@ import {
   grownSessionRow,
   growingSessionColumns,
   isPlain,
+  lookOf,
+  looksLike,
   messageColumns,
   messageRow,
   onlyGrew,
@@ -91,6 +94,7 @@ function hash(text: string): number {
 
 class Lane {
   readonly #parts: AppendParts;
+  readonly #known = new KnownSessions();
   #queue: Entry[] = [];
   #running: Promise<void> | null = null;
 
@@ -151,16 +155,20 @@ class Lane {
 
   /** Commits a batch, again if it must be, and one by one if something in it cannot be stored. Never rejects. */
   async #commit(batch: readonly Entry[]): Promise<Appended[]> {
+    const commands = batch.map((e) => e.command);
     let careful = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await attemptBatch(
-          this.#parts,
-          batch.map((e) => e.command),
-          careful,
-        );
+        const { results, sessions } = await attemptBatch(this.#parts, commands, careful ? null : this.#known);
+        this.#known.learn(sessions);
+        return results;
       } catch (error) {
         const failure = this.#parts.dialect.classify(error);
+        if (failure === 'stale' && attempt < ATTEMPTS) {
+          for (const { sessionId } of commands) this.#known.distrust(sessionId);
+          continue;
+        }
+        this.#known.clear();
         if ((failure === 'duplicate' || failure === 'contention') && attempt < ATTEMPTS) {
           // A unique key stopped us: a repeat, or a session that another node opened first. Look before writing.
           careful ||= failure === 'duplicate';
@@ -199,17 +207,26 @@ function settleOne({ settle }: Entry, appended: Appended): void {
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** One transaction for all commands: lock, decide, write. */
-function attemptBatch(parts: AppendParts, commands: readonly Command[], careful: boolean): Promise<Appended[]> {
+/**
+ * One transaction for all commands: lock, decide, write.
+ * @param known null: look before writing
+ */
+function attemptBatch(parts: AppendParts, commands: readonly Command[], known: KnownSessions | null): Promise<Stored> {
   return parts.dialect.transaction(async (tx) => {
     const batch = new Batch(parts, tx);
-    await batch.lock(commands);
-    if (careful) await batch.readRepeats(commands);
+    if (!known || !batch.expect(commands, known)) await batch.lock(commands);
+    if (!known) await batch.readRepeats(commands);
     for (const command of commands) batch.rule(command);
     await batch.assignWaiting();
     batch.write();
-    return batch.results();
+    return { results: batch.results(), sessions: batch.sessions };
   });
+}
+
+interface Stored {
+  readonly results: Appended[];
+  /** As they are now. */
+  readonly sessions: ReadonlyMap<string, SessionState | null>;
 }
 
 /** What one transaction knows and is about to write. */
@@ -217,7 +234,7 @@ class Batch {
   readonly #parts: AppendParts;
   readonly #tx: Transaction;
   /** The sessions as they are after the commands so far; null where no session has the id. */
-  readonly #sessions = new Map<string, SessionState | null>();
+  readonly sessions = new Map<string, SessionState | null>();
   /** The sessions as they are stored. */
   readonly #stored = new Map<string, SessionState>();
   readonly #touched = new Set<string>();
@@ -233,8 +250,8 @@ class Batch {
 
   /** Locks the sessions' rows, in one order for everybody. */
   async lock(commands: readonly Command[]): Promise<void> {
-    for (const { sessionId } of commands) this.#sessions.set(sessionId, null);
-    const ids = [...this.#sessions.keys()];
+    for (const { sessionId } of commands) this.sessions.set(sessionId, null);
+    const ids = [...this.sessions.keys()];
     const rows = await this.#tx.rows(
       `SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE session_id IN (${marks(ids)})
        ORDER BY session_id${this.#parts.dialect.forUpdate}`,
@@ -242,9 +259,33 @@ class Batch {
     );
     for (const row of rows) {
       const session = sessionState(row);
-      this.#sessions.set(session.sessionId, session);
+      this.sessions.set(session.sessionId, session);
       this.#stored.set(session.sessionId, session);
     }
+  }
+
+  /**
+   * Instead of locking them: takes the sessions for what they were last, if that is known and the commands can change
+   * nothing but them. The COMMIT compares.
+   * @returns false when they have to be read
+   */
+  expect(commands: readonly Command[], known: KnownSessions): boolean {
+    if (!this.#tx.expect) return false;
+    const sessions = new Map<string, SessionState>();
+    for (const { kind, sessionId } of commands) {
+      const session = known.get(sessionId);
+      // Whatever else may make a session wait, and then others are looked at.
+      if (kind !== 'message' || !session || session.status === 'closed') return false;
+      if (sessions.set(sessionId, session).size > FEW) return false;
+    }
+    const seen = [...sessions.values()];
+    const condition = seen.map(() => looksLike).join(' OR ');
+    this.#tx.expect('chat_sessions', condition, seen.flatMap(lookOf), seen.length);
+    for (const session of seen) {
+      this.sessions.set(session.sessionId, session);
+      this.#stored.set(session.sessionId, session);
+    }
+    return true;
   }
 
   /** Reads the messages that were stored under these commands' client ids before. */
@@ -269,7 +310,7 @@ class Batch {
   }
 
   #decide(command: Command): { decision: Decision; duplicate: boolean } {
-    const before = this.#sessions.get(command.sessionId) ?? null;
+    const before = this.sessions.get(command.sessionId) ?? null;
     const key = command.kind === 'message' && command.clientMessageId !== null ? commandKey(command) : null;
     const first = key === null ? undefined : this.#repeats.get(key);
     if (first && before && command.kind === 'message') {
@@ -277,7 +318,7 @@ class Batch {
       return { decision: { session: before, events: [], message: first }, duplicate: true };
     }
     const decision = decide(before, command);
-    this.#sessions.set(command.sessionId, decision.session);
+    this.sessions.set(command.sessionId, decision.session);
     if (decision.events.length > 0) this.#touched.add(command.sessionId);
     if (key !== null && decision.message) this.#repeats.set(key, decision.message);
     if (seeksAdmin(before, decision.session, command)) this.#seeking.push({ ruling: this.#rulings.length, command });
@@ -290,7 +331,7 @@ class Batch {
    * first, and are brought on by the queue's own run.
    */
   async assignWaiting(): Promise<void> {
-    const seeking = this.#seeking.filter(({ command }) => this.#sessions.get(command.sessionId)?.status === 'waiting');
+    const seeking = this.#seeking.filter(({ command }) => this.sessions.get(command.sessionId)?.status === 'waiting');
     if (seeking.length === 0) return;
     // The queue's own run names the session whose turn it is; a session that has just begun to wait has to ask.
     const queued = seeking.filter(({ command }) => command.kind === 'auto_assign');
@@ -301,10 +342,10 @@ class Batch {
     // The store has counted what was active before this batch.
     for (const id of this.#touched) {
       addWork(candidates, holder(this.#stored.get(id)), -1);
-      addWork(candidates, holder(this.#sessions.get(id)), 1);
+      addWork(candidates, holder(this.sessions.get(id)), 1);
     }
     for (const { ruling, command } of turns) {
-      const session = this.#sessions.get(command.sessionId) as SessionState;
+      const session = this.sessions.get(command.sessionId) as SessionState;
       if (session.status !== 'waiting') continue;
       const chosen = pickAdmin([...candidates.values()], this.#parts.capacity, session.lastAdminId);
       if (!chosen) return;
@@ -321,14 +362,14 @@ class Batch {
     const newest = this.#rulings[last] as { decision: Decision; duplicate: boolean };
     const decision = assignTo(newest.decision, adminId, at);
     this.#rulings[last] = { ...newest, decision };
-    this.#sessions.set(sessionId, decision.session);
+    this.sessions.set(sessionId, decision.session);
     this.#touched.add(sessionId);
   }
 
   async #othersWait(seeking: readonly { command: Command }[]): Promise<boolean> {
     const own = new Set(seeking.map(({ command }) => command.sessionId));
-    for (const [id, session] of this.#sessions) if (session?.status === 'waiting' && !own.has(id)) return true;
-    const ids = [...this.#sessions.keys()];
+    for (const [id, session] of this.sessions) if (session?.status === 'waiting' && !own.has(id)) return true;
+    const ids = [...this.sessions.keys()];
     const rows = await this.#tx.rows(
       `SELECT session_id FROM chat_sessions WHERE status='waiting' AND session_id NOT IN (${marks(ids)}) LIMIT 1`,
       ids,
@@ -342,7 +383,7 @@ class Batch {
     const grown: Value[][] = [];
     const changed: Value[][] = [];
     for (const id of this.#touched) {
-      const session = this.#sessions.get(id) as SessionState;
+      const session = this.sessions.get(id) as SessionState;
       const before = this.#stored.get(id);
       if (!before) opened.push(sessionRow(session));
       else if (onlyGrew(before, session)) grown.push(grownSessionRow(session));
@@ -358,7 +399,7 @@ class Batch {
     const messages: Value[][] = [];
     const events: Value[][] = [];
     const tally = new Tally();
-    for (const id of this.#touched) tally.session(this.#stored.get(id) ?? null, this.#sessions.get(id) as SessionState);
+    for (const id of this.#touched) tally.session(this.#stored.get(id) ?? null, this.sessions.get(id) as SessionState);
     for (const { sessionId, event } of this.#newEvents()) {
       if (event.kind === 'message') {
         if (isPlain(event.message)) plain.push(plainMessageRow(event.message));
@@ -403,7 +444,7 @@ class Batch {
       if (!('decision' in ruling)) return ruling;
       const { session, events, message } = ruling.decision;
       // Routing follows where the session ended up, not where it stood half-way through the batch.
-      const settled = this.#sessions.get(session.sessionId) ?? session;
+      const settled = this.sessions.get(session.sessionId) ?? session;
       const outcome: Outcome = { session: settled, events, message, duplicate: ruling.duplicate };
       return { outcome };
     });

@@ -14,6 +14,11 @@ export interface Transaction {
    * round trip. What is wrong with it is the failure of what it travels with.
    */
   later(sql: string, values: readonly Value[]): void;
+  /**
+   * `later`, locks the rows of a table that meet a condition: unless they are `found` many by then, nothing of the
+   * transaction is stored, and it fails as `stale`. Absent where to read them first costs nothing.
+   */
+  readonly expect?: (table: string, condition: string, values: readonly Value[], found: number) => void;
   /** `later`, for many rows; `tail` follows the values, such as an ON DUPLICATE KEY clause. No rows: does nothing. */
   insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail?: string): void;
 }
@@ -26,6 +31,8 @@ export type Migration = (run: Run) => Promise<void>;
 export type Failure =
   /** A unique key: somebody was first. */
   | 'duplicate'
+  /** The rows were not as the transaction expected them. */
+  | 'stale'
   /** Deadlock or lock wait: the same again may well pass. */
   | 'contention'
   /** The store is out of reach, or cannot write now; the outcome of a COMMIT is not known. */

@@ -19,6 +19,8 @@ const READERS = 10;
 const TRANSACTIONS = LANES + 6;
 /** A statement that takes longer finds the store frozen: its connection is given up. */
 const STATEMENT_TIMEOUT_MS = 4_000;
+/** Statements of more characters than this are not made a block. */
+const BLOCK_CHARACTERS = 20_000;
 /** Migrating a large database takes minutes. */
 const MIGRATION_WAIT_S = 3_600;
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -50,13 +52,20 @@ const driverOptions: PoolOptions = {
   enableKeepAlive: true,
 };
 
+const writerOptions: PoolOptions = {
+  connectionLimit: TRANSACTIONS,
+  multipleStatements: true,
+  // Values are in place already: the driver need not look through every batch for question marks.
+  queryFormat: (sql: string) => sql,
+};
+
 /** MySQL 8 and newer, MariaDB 10.5 and newer: with pools of its own, or with a borrowed one. */
 export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
   const borrowed = options instanceof BorrowedPool;
   const pool = borrowed ? options : ownPool(options, { connectionLimit: READERS });
   const ours = borrowed
     ? null
-    : ownPool(options, { connectionLimit: TRANSACTIONS, multipleStatements: true, maxIdle: LANES }, WRITER_SETTINGS);
+    : ownPool(options, { ...writerOptions, maxIdle: LANES }, WRITER_SETTINGS);
   const way: TransactionWay = {
     // A session that is not ours alone keeps its own isolation; only the transaction that follows gets this one.
     begin: borrowed ? ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'START TRANSACTION'] : [],
@@ -191,12 +200,22 @@ class MysqlTransaction implements Transaction {
     this.#kept.push(`INSERT INTO ${table} (${columns.join(',')}) VALUES ${rows.map(tuple).join(',')} ${tail}`);
   }
 
+  expect(table: string, condition: string, values: readonly Value[], found: number): void {
+    // No IF outside of a routine: a subquery of two rows where one is wanted fails, and what follows it is not run.
+    this.later(
+      `SET @switchboard_expected=(SELECT IF(COUNT(*)=${found},1,(SELECT 1 UNION SELECT 2))
+       FROM ${table} WHERE ${condition} FOR UPDATE)`,
+      values,
+    );
+  }
+
   async commit(): Promise<void> {
-    // Each statement of a packet is answered by itself, and each answer wakes us up: a block is answered once.
-    if (this.#way.blocks && this.#kept.length > 0) {
-      const block = `BEGIN NOT ATOMIC ${this.#kept.join(';')};COMMIT;END`;
+    // Each statement of a packet is answered by itself, and each answer wakes us up: a block is answered once. It is
+    // parsed more slowly, though, and of a large batch the answers are the least.
+    const statements = this.#kept;
+    if (this.#way.blocks && statements.length > 0 && totalLength(statements) < BLOCK_CHARACTERS) {
       this.#kept = [];
-      await this.#query(block);
+      await this.#query(`BEGIN NOT ATOMIC ${statements.join(';')};COMMIT;END`);
     } else await this.#send('COMMIT');
   }
 
@@ -214,6 +233,12 @@ class MysqlTransaction implements Transaction {
   #query(sql: string): Promise<QueryResult> {
     return query(this.#connection, sql, [], this.#left());
   }
+}
+
+function totalLength(texts: readonly string[]): number {
+  let sum = 0;
+  for (const text of texts) sum += text.length;
+  return sum;
 }
 
 /** A row as SQL. Written by hand, as the driver's way over placeholders costs several times as much for a large batch. */
@@ -297,11 +322,14 @@ const AWAY_NUMBERS = new Set([
   3, 1021, 1040, 1041, 1053, 1077, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317, 1836, 1927, 3024,
   3032, 4031,
 ]);
+/** "Subquery returns more than 1 row": see `expect`. */
+const STALE_NUMBER = 1242;
 const CONTENTION_NUMBERS = new Set([1020, 1205, 1213]);
 
 function classify(error: unknown): Failure {
   const { errno, code, fatal, message } = error as { errno?: number; code?: string; fatal?: boolean; message?: string };
   if (errno === 1062) return 'duplicate';
+  if (errno === STALE_NUMBER) return 'stale';
   if (errno !== undefined && CONTENTION_NUMBERS.has(errno)) return 'contention';
   if (fatal || (code !== undefined && AWAY.has(code)) || (errno !== undefined && AWAY_NUMBERS.has(errno)))
     return 'away';

@@ -31,6 +31,21 @@ export const sessionColumns = [
 const FIXED = new Set<string>(['session_id', 'user_id', 'created_at']);
 export const changingSessionColumns: readonly string[] = sessionColumns.filter((c) => !FIXED.has(c));
 
+const EXACT_TEXTS = new Set<string>(['user_nickname', 'user_avatar', 'rating_comment']);
+
+/** SQL that holds for a session's row as long as it is what it was, to the byte; its values are `lookOf`'s. MySQL only. */
+export const looksLike: string = `(${['session_id=?', ...changingSessionColumns.map(same)].join(' AND ')})`;
+
+function same(column: string): string {
+  // Collations ignore spaces at the end; columns from before us may hold no text at all where we hold an empty one.
+  return EXACT_TEXTS.has(column) ? `IFNULL(${column},'')=CAST(? AS BINARY)` : `${column}<=>?`;
+}
+
+export function lookOf(session: SessionState): Value[] {
+  const row = sessionRow(session);
+  return row.filter((_, i) => sessionColumns[i] === 'session_id' || !FIXED.has(sessionColumns[i] as string));
+}
+
 /** What most messages change of their session. A few columns are much cheaper than all, for us and for the database. */
 export const grownSessionColumns = [
   'session_id',
