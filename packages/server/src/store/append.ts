@@ -18,10 +18,10 @@ import {
   eventRow,
   grownSessionColumns,
   grownSessionRow,
+  growIfSame,
   growingSessionColumns,
+  growthFrom,
   isPlain,
-  lookOf,
-  looksLike,
   messageColumns,
   messageRow,
   onlyGrew,
@@ -213,8 +213,10 @@ const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
  */
 function attemptBatch(parts: AppendParts, commands: readonly Command[], known: KnownSessions | null): Promise<Stored> {
   return parts.dialect.transaction(async (tx) => {
+    const guess = new Batch(parts, tx);
+    if (known && guess.guess(commands, known)) return { results: guess.results(), sessions: guess.sessions };
     const batch = new Batch(parts, tx);
-    if (!known || !batch.expect(commands, known)) await batch.lock(commands);
+    await batch.lock(commands);
     if (!known) await batch.readRepeats(commands);
     for (const command of commands) batch.rule(command);
     await batch.assignWaiting();
@@ -265,26 +267,30 @@ class Batch {
   }
 
   /**
-   * Instead of locking them: takes the sessions for what they were last, if that is known and the commands can change
-   * nothing but them. The COMMIT compares.
-   * @returns false when they have to be read
+   * All of a batch at once, for messages that change nothing of their sessions but add to them: takes the sessions for
+   * what they were last, and has them compared when they are written.
+   * @returns false when nothing was written, and the sessions have to be read
    */
-  expect(commands: readonly Command[], known: KnownSessions): boolean {
-    if (!this.#tx.expect) return false;
-    const sessions = new Map<string, SessionState>();
+  guess(commands: readonly Command[], known: KnownSessions): boolean {
+    const tx = this.#tx;
+    if (!tx.laterExactly) return false;
     for (const { kind, sessionId } of commands) {
       const session = known.get(sessionId);
-      // Whatever else may make a session wait, and then others are looked at.
-      if (kind !== 'message' || !session || session.status === 'closed') return false;
-      if (sessions.set(sessionId, session).size > FEW) return false;
+      if (kind !== 'message' || !session) return false;
+      this.sessions.set(sessionId, session);
+      if (this.sessions.size > FEW) return false;
+      this.#stored.set(sessionId, session);
     }
-    const seen = [...sessions.values()];
-    const condition = seen.map(() => looksLike).join(' OR ');
-    this.#tx.expect('chat_sessions', condition, seen.flatMap(lookOf), seen.length);
-    for (const session of seen) {
-      this.sessions.set(session.sessionId, session);
-      this.#stored.set(session.sessionId, session);
-    }
+    for (const command of commands) this.rule(command);
+    if (this.#rulings.some((ruling) => 'error' in ruling)) return false;
+    // In one order for everybody, as `lock` does.
+    const grown = [...this.#stored.keys()].sort().map((id) => ({
+      before: this.#stored.get(id) as SessionState,
+      after: this.sessions.get(id) as SessionState,
+    }));
+    if (!grown.every(({ before, after }) => onlyGrew(before, after))) return false;
+    for (const { before, after } of grown) tx.laterExactly(1, growIfSame, growthFrom(before, after));
+    this.#writeLog();
     return true;
   }
 
@@ -395,6 +401,12 @@ class Batch {
     this.#tx.insert('chat_sessions', sessionColumns, opened);
     this.#tx.insert('chat_sessions', grownSessionColumns, grown, overwrite(growingSessionColumns));
     this.#tx.insert('chat_sessions', sessionColumns, changed, overwrite(changingSessionColumns));
+    this.#writeLog();
+  }
+
+  /** All that is written besides the sessions. */
+  #writeLog(): void {
+    const { dialect } = this.#parts;
     const plain: Value[][] = [];
     const messages: Value[][] = [];
     const events: Value[][] = [];

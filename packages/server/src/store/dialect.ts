@@ -15,10 +15,10 @@ export interface Transaction {
    */
   later(sql: string, values: readonly Value[]): void;
   /**
-   * `later`, locks the rows of a table that meet a condition: unless they are `found` many by then, nothing of the
-   * transaction is stored, and it fails as `stale`. Absent where to read them first costs nothing.
+   * `later`, for a statement that has to change so many rows: if it changes others, nothing of the transaction is stored,
+   * and it fails as `stale`. Absent where to read the rows first costs nothing.
    */
-  readonly expect?: (table: string, condition: string, values: readonly Value[], found: number) => void;
+  readonly laterExactly?: (rows: number, sql: string, values: readonly Value[]) => void;
   /** `later`, for many rows; `tail` follows the values, such as an ON DUPLICATE KEY clause. No rows: does nothing. */
   insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail?: string): void;
 }

@@ -7,7 +7,7 @@ const MOST = 1_000;
 
 /**
  * Sessions as a lane last stored them, so that a message need not wait for them to be read first. Only ever a guess:
- * whoever builds on it has the store compare (`Transaction.expect`).
+ * whoever builds on it has the store compare (`Transaction.laterExactly`).
  */
 export class KnownSessions {
   /** Oldest first. Null: others write it too, and guessing would only cost. */

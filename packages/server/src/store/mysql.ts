@@ -200,13 +200,10 @@ class MysqlTransaction implements Transaction {
     this.#kept.push(`INSERT INTO ${table} (${columns.join(',')}) VALUES ${rows.map(tuple).join(',')} ${tail}`);
   }
 
-  expect(table: string, condition: string, values: readonly Value[], found: number): void {
-    // No IF outside of a routine: a subquery of two rows where one is wanted fails, and what follows it is not run.
-    this.later(
-      `SET @switchboard_expected=(SELECT IF(COUNT(*)=${found},1,(SELECT 1 UNION SELECT 2))
-       FROM ${table} WHERE ${condition} FOR UPDATE)`,
-      values,
-    );
+  laterExactly(rows: number, sql: string, values: readonly Value[]): void {
+    this.later(sql, values);
+    // There is no IF outside of routines: a subquery of two rows where one is wanted fails, and ends what is under way.
+    this.later(`SET @switchboard_rows=IF(ROW_COUNT()=${rows},1,(SELECT 1 UNION SELECT 2))`, []);
   }
 
   async commit(): Promise<void> {
@@ -322,7 +319,7 @@ const AWAY_NUMBERS = new Set([
   3, 1021, 1040, 1041, 1053, 1077, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317, 1836, 1927, 3024,
   3032, 4031,
 ]);
-/** "Subquery returns more than 1 row": see `expect`. */
+/** "Subquery returns more than 1 row": see `laterExactly`. */
 const STALE_NUMBER = 1242;
 const CONTENTION_NUMBERS = new Set([1020, 1205, 1213]);
 

@@ -31,21 +31,6 @@ export const sessionColumns = [
 const FIXED = new Set<string>(['session_id', 'user_id', 'created_at']);
 export const changingSessionColumns: readonly string[] = sessionColumns.filter((c) => !FIXED.has(c));
 
-const EXACT_TEXTS = new Set<string>(['user_nickname', 'user_avatar', 'rating_comment']);
-
-/** SQL that holds for a session's row as long as it is what it was, to the byte; its values are `lookOf`'s. MySQL only. */
-export const looksLike: string = `(${['session_id=?', ...changingSessionColumns.map(same)].join(' AND ')})`;
-
-function same(column: string): string {
-  // Collations ignore spaces at the end; columns from before us may hold no text at all where we hold an empty one.
-  return EXACT_TEXTS.has(column) ? `IFNULL(${column},'')=CAST(? AS BINARY)` : `${column}<=>?`;
-}
-
-export function lookOf(session: SessionState): Value[] {
-  const row = sessionRow(session);
-  return row.filter((_, i) => sessionColumns[i] === 'session_id' || !FIXED.has(sessionColumns[i] as string));
-}
-
 /** What most messages change of their session. A few columns are much cheaper than all, for us and for the database. */
 export const grownSessionColumns = [
   'session_id',
@@ -83,6 +68,46 @@ export function grownSessionRow(session: SessionState): Value[] {
     session.messageCount,
     session.lastMessageId,
     session.lastSeq,
+  ];
+}
+
+/** What a message's fate depends on, and who hears of it, besides what never changes. */
+const deciding = [
+  'status',
+  'admin_id',
+  'user_nickname',
+  'user_avatar',
+  'first_user_message_at',
+  'first_reply_at',
+  'last_message_time',
+  'message_count',
+  'last_seq',
+] as const;
+
+/** Writes what a session has grown by, if what was decided by is still so, to the byte. Values: `growthFrom`. MySQL only. */
+export const growIfSame: string = `UPDATE chat_sessions SET ${growingSessionColumns.map((c) => `${c}=?`).join(',')},updated_at=NOW(3)
+  WHERE session_id=? AND ${deciding.map(same).join(' AND ')}`;
+
+function same(column: (typeof deciding)[number]): string {
+  // Collations take no notice of spaces at the end.
+  const text = column === 'user_nickname' || column === 'user_avatar';
+  return text ? `${column}=CAST(? AS BINARY)` : `${column}<=>?`;
+}
+
+export function growthFrom(before: SessionState, after: SessionState): Value[] {
+  const [, , ...grown] = grownSessionRow(after);
+  return [
+    ...grown,
+    before.sessionId,
+    before.status,
+    before.adminId,
+    before.nickname,
+    before.avatar,
+    timeOrNull(before.firstUserMessageAt),
+    timeOrNull(before.firstReplyAt),
+    timeOrNull(before.lastMessageTime),
+    before.messageCount,
+    before.lastSeq,
   ];
 }
 
