@@ -63,9 +63,7 @@ const writerOptions: PoolOptions = {
 export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
   const borrowed = options instanceof BorrowedPool;
   const pool = borrowed ? options : ownPool(options, { connectionLimit: READERS });
-  const ours = borrowed
-    ? null
-    : ownPool(options, { ...writerOptions, maxIdle: LANES }, WRITER_SETTINGS);
+  const ours = borrowed ? null : ownPool(options, { ...writerOptions, maxIdle: LANES }, WRITER_SETTINGS);
   const way: TransactionWay = {
     // A session that is not ours alone keeps its own isolation; only the transaction that follows gets this one.
     begin: borrowed ? ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'START TRANSACTION'] : [],
@@ -168,7 +166,7 @@ async function alone<T>(pool: ConnectionSource, work: (run: Run) => Promise<T>):
   }
 }
 
-/** Statements that nobody waits for are kept, and travel with the next that somebody does: most batches take two round trips. */
+/** Statements that nobody waits for are kept, and travel with the next that somebody does: most batches take two round trips, small ones often one. */
 class MysqlTransaction implements Transaction {
   readonly #connection: Lease;
   readonly #way: TransactionWay;

@@ -66,8 +66,9 @@ onEveryStore('append', (bench) => {
       const id = `own-sql-${i}`;
       for (let n = 0; n < 3; n++) await appendOk(one, command('message', id));
       await bench.rows(`UPDATE chat_sessions SET ${change} WHERE session_id='${id}'`);
-      expect((await appendOk(one, command('message', id))).session, change).toMatchObject(wanted);
-      expect((await one.session(id))?.session, change).toMatchObject(wanted);
+      const { session } = await appendOk(one, command('message', id));
+      expect({ change, ...session }).toMatchObject({ change, ...wanted });
+      expect({ change, ...(await one.session(id))?.session }).toMatchObject({ change, ...wanted });
     }
     // The count that own SQL made wrong is put right by it; everything else is whole.
     await bench.rows("UPDATE chat_sessions SET message_count=4 WHERE session_id='own-sql-5'");
@@ -79,10 +80,10 @@ onEveryStore('append', (bench) => {
     let reads = 0;
     const transaction: typeof dialect.transaction = (work) =>
       dialect.transaction(async (tx) => {
-        const { rows } = tx;
+        const rows = tx.rows.bind(tx);
         tx.rows = (sql, values) => {
           reads++;
-          return rows.call(tx, sql, values);
+          return rows(sql, values);
         };
         const result = await work(tx);
         tx.rows = rows;
