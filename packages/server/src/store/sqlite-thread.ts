@@ -2,11 +2,11 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Found, Step } from './sqlite-file.ts';
 
-/** What the thread says: that it is ready (nothing), what it found, or what went wrong. */
-export interface Said {
-  readonly found?: Found;
-  readonly failed?: { readonly message: string; readonly errcode?: number; readonly code?: string };
-}
+/** What the thread says: that its connection is open, what it found, or what went wrong. */
+export type Said =
+  | 'ready'
+  | { readonly found: Found }
+  | { readonly failed: { readonly message: string; readonly errcode?: number; readonly code?: string } };
 
 /** The thread ended, whyever. What it was about to do is done, or it is not. */
 export class ThreadEndedError extends Error {
@@ -59,13 +59,16 @@ export class SqliteThread {
     await this.#ended;
   }
 
-  #hear({ found, failed }: Said): void {
-    this.#state = 'ready';
+  #hear(said: Said): void {
+    if (said === 'ready') {
+      this.#state = 'ready';
+      return;
+    }
     this.#worker.unref();
     const waiting = this.#waiting;
     this.#waiting = null;
-    if (failed) waiting?.reject(Object.assign(new Error(failed.message), failed));
-    else waiting?.resolve(found ?? 0);
+    if ('found' in said) waiting?.resolve(said.found);
+    else waiting?.reject(Object.assign(new Error(said.failed.message), said.failed));
   }
 
   #end(cause: Error | null): void {

@@ -23,4 +23,4 @@ port.on('message', (steps: readonly Step[] | null) => {
     });
   }
 });
-say({});
+say('ready');
