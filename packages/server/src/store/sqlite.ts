@@ -47,8 +47,8 @@ export async function sqliteDialect(file: string): Promise<Dialect> {
  * Large transactions are worth the way to a thread that writes them while this one goes on; small ones are done sooner
  * here, where nobody has to be woken up. Rows of a transaction, on average of the last few.
  */
-const LARGE = 32;
-const SMALL = 8;
+const LARGE = 128;
+const SMALL = 32;
 const WEIGHT_OF_LAST = 0.25;
 
 /** The connection of this thread, and the thread that takes over while much is written. One user at a time. */
