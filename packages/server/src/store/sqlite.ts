@@ -11,37 +11,17 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 import type { Dialect, Failure, Row, Transaction, Value } from './dialect.ts';
+import { errorNumber, type Found, isLocked, SqliteFile, type Step } from './sqlite-file.ts';
 import { sqliteMigrations } from './sqlite-schema.ts';
-
-/** The part of `node:sqlite` that we use; `@photostructure/sqlite` has the same. */
-interface Statement {
-  all(...values: Value[]): Row[];
-  run(...values: Value[]): { changes: number | bigint };
-}
-interface Database {
-  exec(sql: string): void;
-  prepare(sql: string): Statement;
-  close(): void;
-}
-
-async function loadDriver(): Promise<new (file: string) => Database> {
-  const builtin = process.getBuiltinModule?.('node:sqlite') as { DatabaseSync: unknown } | undefined;
-  const module = builtin ?? ((await import('@photostructure/sqlite')) as { DatabaseSync: unknown });
-  return module.DatabaseSync as new (file: string) => Database;
-}
-
-const BUSY_TIMEOUT_MS = 5_000;
-const OPEN_AGAIN_MS = 20;
-const STATEMENTS_KEPT = 200;
+import { SqliteThread, ThreadEndedError } from './sqlite-thread.ts';
 
 /**
- * The embedded store: one connection, used by one transaction or query at a time.
+ * The embedded store: used by one transaction or query at a time.
  * @param file path, or `:memory:`
  */
 export async function sqliteDialect(file: string): Promise<Dialect> {
-  const DatabaseSync = await loadDriver();
   if (file !== ':memory:') mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-  const connection = await opened(new DatabaseSync(file));
+  const connection = new SqliteConnection(file, await SqliteFile.open(file));
   return {
     name: 'sqlite',
     kysely: kyselyDialect(connection),
@@ -56,7 +36,7 @@ export async function sqliteDialect(file: string): Promise<Dialect> {
     classify,
     durabilityFaults: () =>
       connection.exclusive(() => {
-        const level = connection.all('PRAGMA synchronous', [])[0]?.['synchronous'];
+        const level = connection.rows('PRAGMA synchronous', [])[0]?.['synchronous'];
         return Promise.resolve(Number(level) >= 2 ? [] : [`synchronous is ${level}, must be 2 (FULL)`]);
       }),
     close: () => connection.close(),
@@ -64,32 +44,25 @@ export async function sqliteDialect(file: string): Promise<Dialect> {
 }
 
 /**
- * Two processes that make one file ready at the same moment: SQLite refuses one of them at once instead of letting it
- * wait, since both hold a lock that the other wants (they read, and then want to write).
+ * Large transactions are worth the way to a thread that writes them while this one goes on; small ones are done sooner
+ * here, where nobody has to be woken up. Rows of a transaction, on average of the last few.
  */
-async function opened(database: Database): Promise<SqliteConnection> {
-  for (const until = performance.now() + BUSY_TIMEOUT_MS; ;) {
-    try {
-      return new SqliteConnection(database);
-    } catch (error) {
-      if (classify(error) !== 'contention' || performance.now() > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, OPEN_AGAIN_MS));
-    }
-  }
-}
+const LARGE = 128;
+const SMALL = 32;
+const WEIGHT_OF_LAST = 0.25;
 
-class SqliteConnection implements Transaction {
-  readonly #database: Database;
-  readonly #statements = new Map<string, Statement>();
+/** The connection of this thread, and the thread that takes over while much is written. One user at a time. */
+class SqliteConnection {
+  readonly #name: string;
+  readonly #file: SqliteFile;
+  #thread: SqliteThread | null = null;
+  #elsewhere = false;
+  #rowsLately = 0;
   #tail: Promise<unknown> = Promise.resolve();
 
-  constructor(database: Database) {
-    this.#database = database;
-    // First the patience: another process may be making the same file. And WAL alone would mean synchronous=NORMAL on
-    // some builds: acknowledged rows lost at power loss.
-    database.exec(
-      `PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON`,
-    );
+  constructor(name: string, file: SqliteFile) {
+    this.#name = name;
+    this.#file = file;
   }
 
   /** Runs `work` when nobody else uses the connection. */
@@ -101,77 +74,96 @@ class SqliteConnection implements Transaction {
 
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.exclusive(async () => {
-      // IMMEDIATE takes the write lock now: a lock taken half-way could only fail.
-      this.#database.exec('BEGIN IMMEDIATE');
+      const perform = this.#place();
+      const tx = new SqliteTransaction(perform);
       try {
-        const result = await work(this);
-        this.#database.exec('COMMIT');
+        const result = await work(tx);
+        await tx.commit();
         return result;
       } catch (error) {
-        try {
-          this.#database.exec('ROLLBACK');
-        } catch {
-          // The failed COMMIT has rolled back by itself.
-        }
+        // A failed COMMIT has rolled back by itself, and so has a thread that ended.
+        await perform([['rollback']]).catch(() => undefined);
         throw error;
+      } finally {
+        this.#rowsLately += WEIGHT_OF_LAST * (tx.rowsInserted - this.#rowsLately);
       }
     });
   }
 
-  all(sql: string, values: readonly Value[]): Row[] {
-    return this.#statement(sql).all(...values.map(bindable));
+  /** Where the next transaction runs. Changing is not free: what a connection has read is void once another has written. */
+  #place(): Perform {
+    if (this.#rowsLately > LARGE) this.#elsewhere = true;
+    else if (this.#rowsLately < SMALL) this.#elsewhere = false;
+    if (this.#elsewhere && this.#name !== ':memory:') {
+      this.#thread ??= new SqliteThread(this.#name);
+      const thread = this.#thread;
+      // Not before it is there, and never again if it has ended.
+      if (thread.ready) return (steps) => thread.perform(steps);
+    }
+    return async (steps) => this.#file.perform(steps);
   }
 
-  async rows(sql: string, values: readonly Value[]): Promise<Row[]> {
-    return this.all(sql, values);
-  }
-
-  async run(sql: string, values: readonly Value[]): Promise<number> {
-    return Number(this.#statement(sql).run(...values.map(bindable)).changes);
-  }
-
-  later(sql: string, values: readonly Value[]): void {
-    this.#statement(sql).run(...values.map(bindable));
-  }
-
-  insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail = ''): void {
-    if (rows.length === 0) return;
-    const marks = columns.map(() => '?').join(',');
-    const statement = this.#statement(`INSERT INTO ${table} (${columns.join(',')}) VALUES (${marks}) ${tail}`);
-    for (const row of rows) statement.run(...row.map(bindable));
+  /** For who has the connection to themselves. */
+  rows(sql: string, values: readonly Value[]): Row[] {
+    return this.#file.rows(sql, values);
   }
 
   close(): Promise<void> {
     return this.exclusive(async () => {
-      this.#statements.clear();
-      this.#database.close();
+      await this.#thread?.close();
+      this.#file.close();
     });
-  }
-
-  #statement(sql: string): Statement {
-    let statement = this.#statements.get(sql);
-    if (!statement) {
-      if (this.#statements.size >= STATEMENTS_KEPT) this.#statements.clear();
-      statement = this.#database.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
   }
 }
 
-/** SQLite would bind a Date as NULL and takes booleans by version: let nothing through but what all agree on. */
-function bindable(value: Value): Value {
-  if (value === null || typeof value === 'string' || typeof value === 'number') return value;
-  throw new TypeError(`cannot bind a ${typeof value} to a column`);
+type Perform = (steps: readonly Step[]) => Promise<Found>;
+
+/** Statements that nobody waits for are kept, and travel with the next that somebody does. */
+class SqliteTransaction implements Transaction {
+  readonly #perform: Perform;
+  #kept: Step[] = [['begin']];
+  rowsInserted = 0;
+
+  constructor(perform: Perform) {
+    this.#perform = perform;
+  }
+
+  async rows(sql: string, values: readonly Value[]): Promise<Row[]> {
+    return (await this.#send(['rows', sql, values])) as Row[];
+  }
+
+  async run(sql: string, values: readonly Value[]): Promise<number> {
+    return (await this.#send(['run', sql, values])) as number;
+  }
+
+  later(sql: string, values: readonly Value[]): void {
+    this.#kept.push(['run', sql, values]);
+  }
+
+  insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail = ''): void {
+    if (rows.length === 0) return;
+    this.rowsInserted += rows.length;
+    this.#kept.push(['insert', { table, columns, rows, tail }]);
+  }
+
+  async commit(): Promise<void> {
+    await this.#send(['commit']);
+  }
+
+  #send(last: Step): Promise<Found> {
+    const steps = [...this.#kept, last];
+    this.#kept = [];
+    return this.#perform(steps);
+  }
 }
 
 function classify(error: unknown): Failure {
-  const { errcode, code, message } = error as { errcode?: number; code?: string; message?: string };
-  const number = (errcode ?? 0) & 0xff;
+  const { code, message } = error as { code?: string; message?: string };
   if (/UNIQUE constraint failed/.test(message ?? '')) return 'duplicate';
-  if (number === 5 || number === 6 || /database (table )?is locked/.test(message ?? '')) return 'contention';
+  if (isLocked(error)) return 'contention';
   // FULL, IOERR, CANTOPEN, READONLY: nothing is wrong with the statement.
-  if ([13, 10, 14, 8].includes(number) || code === 'ERR_INVALID_STATE') return 'away';
+  if ([13, 10, 14, 8].includes(errorNumber(error)) || code === 'ERR_INVALID_STATE' || error instanceof ThreadEndedError)
+    return 'away';
   return 'other';
 }
 
@@ -227,7 +219,7 @@ class SharedDriver implements Driver {
   async destroy(): Promise<void> {}
 
   readonly #execute = async <R>(query: CompiledQuery): Promise<QueryResult<R>> => ({
-    rows: this.#connection.all(query.sql, query.parameters as readonly Value[]) as R[],
+    rows: this.#connection.rows(query.sql, query.parameters as readonly Value[]) as R[],
   });
 }
 
