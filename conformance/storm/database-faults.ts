@@ -29,6 +29,7 @@ export async function killAtCommit(scene: Scene): Promise<void> {
 /** The messages that the database has and whose senders still wait. */
 async function storedUnacked({ schema, cast }: Scene): Promise<string[]> {
   const ids = cast.senders.flatMap((sender) => sender.unacked);
+  if (ids.length === 0) return [];
   const marks = ids.map(() => '?').join(',');
   const rows = await schema?.query(
     `SELECT client_message_id AS id FROM chat_messages WHERE client_message_id IN (${marks})`,
