@@ -84,11 +84,13 @@ async function allHeld(url: string, held: Connection[]): Promise<boolean> {
   }
 }
 
+/** Somebody else locks the table that every message changes. */
 export async function holdTable({ schema, lastsMs, recovered }: Scene): Promise<void> {
   await schema?.script(`LOCK TABLES chat_sessions WRITE; SELECT SLEEP(${lastsMs / 1000})`);
   await recovered();
 }
 
+/** Whatever goes to the database takes 150 ms longer, and so does what comes back. */
 export async function slowDown({ proxy, lastsMs, allAcked, recovered }: Scene): Promise<void> {
   proxy?.latency(150);
   await sleep(lastsMs);
