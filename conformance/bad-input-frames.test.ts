@@ -223,6 +223,7 @@ test('R4.21 a frame of millions of bytes ends the connection, and a frame of the
   expect((await user.expectFrame('message_ack', (d) => d.seq === 2)).data.sessionId).toBe(sessionId);
   user.send('x'.repeat(5_000_000));
   expect((await user.closed).code).toBe(1009);
+  expect(user.of('error')).toEqual([]);
 });
 
 test('R13.40 text that is not UTF-8 ends the connection', async () => {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { documentSql } from '../testing/document-sql.ts';
 import { openMariadb } from '../testing/mariadb.ts';
 import { describeWith } from '../testing/requires.ts';
 import type { SqlServer } from '../testing/sql-server.ts';
 import { bootHere, useServer } from './boot.ts';
-import { documentSql } from './document-sql.ts';
 import { newId } from './house.ts';
 import { staff, visit } from './scenes.ts';
 

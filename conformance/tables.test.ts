@@ -1,11 +1,11 @@
 /** The tables of the requirements document, made here or found. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { documentSql } from '../testing/document-sql.ts';
 import { openMariadb } from '../testing/mariadb.ts';
 import { openMysql } from '../testing/real-mysql.ts';
 import { describeWith } from '../testing/requires.ts';
 import type { Database, Row, SqlServer } from '../testing/sql-server.ts';
 import { bootHere } from './boot.ts';
-import { documentSql } from './document-sql.ts';
 import { newId } from './house.ts';
 import type { House } from './house.ts';
 import { emoji, hardTexts, visit } from './scenes.ts';

@@ -1,9 +1,8 @@
 import { connect } from 'node:net';
 import { rmSync } from 'node:fs';
 import { findProgram } from './find-program.ts';
-import { freePort } from './free-port.ts';
 import { freshFolder } from './run-folder.ts';
-import { ServerProcess } from './server-process.ts';
+import { ServerProcess, startOnFreePort } from './server-process.ts';
 
 export interface RedisServer {
   readonly url: string;
@@ -29,16 +28,7 @@ export async function openRedis(): Promise<RedisServer> {
 export async function startRedis(options: RedisOptions = {}): Promise<PrivateRedisServer> {
   const program = findRedis();
   if (program === undefined) throw new Error('no redis-server on this machine');
-  for (let attempt = 1; ; attempt += 1) {
-    const server = new PrivateRedisServer(program, freshFolder('redis'), await freePort(), options.flags ?? []);
-    try {
-      await server.start();
-      return server;
-    } catch (error) {
-      await server.stop();
-      if (attempt === 3 || !server.output.includes('ddress already in use')) throw error;
-    }
-  }
+  return startOnFreePort((port) => new PrivateRedisServer(program, freshFolder('redis'), port, options.flags ?? []));
 }
 
 /** Its port stays when it is killed, for the next `start()`; its content does not. */

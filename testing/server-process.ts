@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
 import { tie } from './run-folder.ts';
 
 export interface Exit {
@@ -159,4 +160,20 @@ function stands(pid: number): boolean {
 
 function describe(exit: Exit): string {
   return exit.signal === null ? `exit status ${exit.code ?? 'none'}` : exit.signal;
+}
+
+/** Somebody else may take the port between the look and the start: then with another one. */
+export async function startOnFreePort<Server extends ServerProcess & { stop(): Promise<void> }>(
+  make: (port: number) => Server | Promise<Server>,
+): Promise<Server> {
+  for (let attempt = 1; ; attempt += 1) {
+    const server = await make(await freePort());
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      await server.stop();
+      if (attempt === 3 || !server.output.includes('ddress already in use')) throw error;
+    }
+  }
 }

@@ -11,9 +11,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createConnection } from 'mysql2/promise';
-import { freePort } from './free-port.ts';
 import { freshFolder, freshPath, testsFolder } from './run-folder.ts';
-import { ServerProcess } from './server-process.ts';
+import { ServerProcess, startOnFreePort } from './server-process.ts';
 import type { ServerCommand } from './server-process.ts';
 
 const execute = promisify(execFile);
@@ -88,19 +87,11 @@ export async function startSqlServer(flavour: Flavour, options: SqlServerOptions
   const program = flavour.find();
   if (program === undefined) throw new Error(`no ${flavour.name} server program on this machine`);
   const template = await templateOf(flavour, program);
-  // Somebody else may take the port between the look and the start: then with another one.
-  for (let attempt = 1; ; attempt += 1) {
+  return startOnFreePort(async (port) => {
     const folder = options.dataFolder ?? freshPath('data');
     await copyFolder(template, folder, options.dataFolder === undefined ? 'always' : 'never');
-    const server = new PrivateSqlServer(flavour.name, program, folder, await freePort(), options.flags ?? []);
-    try {
-      await server.start();
-      return server;
-    } catch (error) {
-      await server.stop();
-      if (attempt === 3 || !server.output.includes('ddress already in use')) throw error;
-    }
-  }
+    return new PrivateSqlServer(flavour.name, program, folder, port, options.flags ?? []);
+  });
 }
 
 /** Its data, port and socket stay when it is killed, for the next `start()`, which then does crash recovery. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Chance } from '../../testing/chance.ts';
 import { Histogram } from '../measure/histogram.ts';
 import { cpuSeconds, machineSeconds } from '../measure/processes.ts';
 import { FIRST_ID, FrameTemplate } from './codec.ts';
@@ -17,6 +18,8 @@ const AFTERMATH_MS = 150;
 /** Timers are that coarse; what an arrival waits beyond it counts as latency. */
 const TICK_MS = 1;
 const HANDSHAKES = 128;
+/** The same arrivals in every run. */
+const ARRIVALS = 0x5eed;
 
 interface User {
   readonly place: number;
@@ -155,8 +158,8 @@ export class Load {
 
   /** Arrivals at random moments, as many a second as asked for, each from the next user. */
   #schedule(perSecond: number): NodeJS.Timeout {
-    const random = seededRandom();
-    const gap = (): number => (-Math.log(1 - random()) * 1000) / perSecond;
+    const chance = new Chance(ARRIVALS);
+    const gap = (): number => (-Math.log(1 - chance.next()) * 1000) / perSecond;
     let due = performance.now() + gap();
     let next = 0;
     return setInterval(() => {
@@ -227,15 +230,4 @@ export function perMessage(before: Reading, after: Reading, messages: number, se
 /** Engine.IO's ping is a text frame of one digit. */
 function isPing(bytes: Buffer, start: number, end: number): boolean {
   return end - start === 1 && bytes[start] === 0x32;
-}
-
-/** The same arrivals in every run (mulberry32). */
-function seededRandom(): () => number {
-  let state = 0x5eed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

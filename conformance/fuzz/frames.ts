@@ -1,6 +1,7 @@
 /** Millions of frames, most of them wrong: JSON that is nearly right, bytes that are nearly a frame. */
+import type { Chance } from '../../testing/chance.ts';
 import type { Budget } from './budget.ts';
-import type { Chance } from './chance.ts';
+import { damaged } from './damaged.ts';
 import { type Json, mutated, written } from './json.ts';
 import type { Switchboard } from '../../testing/switchboard.ts';
 import { handshake, RawPeer, request } from '../rfc6455/raw-peer.ts';
@@ -20,7 +21,7 @@ export async function fuzzFrames(server: Switchboard, chance: Chance, budget: Bu
     let peer: RawPeer | null = null;
     while (wrong.length < 20 && budget.take(BATCH)) {
       peer ??= await open(server, chance, number);
-      const isLast = chance.rarely(30);
+      const isLast = chance.happens(30);
       const batch = isLast ? wild(chance) : tame(server, chance);
       const mark = `through-${budget.used}`;
       await peer.write(Buffer.concat([...batch, frame(PING, mark, { mask: UNMASKED })]));
@@ -50,7 +51,7 @@ async function open(server: Switchboard, chance: Chance, number: number): Promis
     ({ status } = await peer.shake(request('GET', path, handshake(new URL(server.url).host))));
   }
   if (status !== 101) throw new Error(`a good handshake was answered with ${status}`);
-  if (chance.rarely(700)) await peer.write(frame(TEXT, '{"type":"hello","data":{}}'));
+  if (chance.happens(700)) await peer.write(frame(TEXT, '{"type":"hello","data":{}}'));
   return peer;
 }
 
@@ -76,8 +77,8 @@ function tame(server: Switchboard, chance: Chance): Buffer[] {
 
 function payload(server: Switchboard, chance: Chance): Buffer | string {
   const model = template(server, chance);
-  if (chance.rarely(15)) return JSON.stringify(model);
-  if (chance.rarely(20)) return utf8(chance.bytes(chance.below(60)));
+  if (chance.happens(15)) return JSON.stringify(model);
+  if (chance.happens(20)) return utf8(chance.bytes(chance.below(60)));
   return utf8(written(chance, mutated(chance, model)));
 }
 
@@ -125,15 +126,15 @@ function template(server: Switchboard, chance: Chance): Json {
 function wild(chance: Chance): Buffer[] {
   const opcodes = [TEXT, TEXT, CONTINUATION, BINARY, CLOSE, PING, PONG, 3, 7, 0xb, 0xf];
   return Array.from({ length: BATCH }, () => {
-    const bytes = chance.rarely(300) ? closing(chance.below(6_000), chance.bytes(5)) : chance.bytes(chance.below(200));
+    const bytes = chance.happens(300) ? closing(chance.below(6_000), chance.bytes(5)) : chance.bytes(chance.below(200));
     const whole = frame(chance.pick(opcodes), bytes, {
-      fin: chance.rarely(700),
-      rsv: chance.rarely(20) ? chance.below(8) : 0,
-      mask: chance.rarely(20) ? null : [...chance.bytes(4)],
-      ...(chance.rarely(100)
+      fin: chance.happens(700),
+      rsv: chance.happens(20) ? chance.below(8) : 0,
+      mask: chance.happens(20) ? null : [...chance.bytes(4)],
+      ...(chance.happens(100)
         ? { lengthBits: 64, declared: BigInt(chance.below(2 ** 31)) << BigInt(chance.below(33)) }
         : {}),
     });
-    return chance.rarely(50) ? chance.damage(whole) : whole;
+    return chance.happens(50) ? damaged(chance, whole) : whole;
   });
 }

@@ -1,5 +1,5 @@
 /** Every fuzzer by the name of its command. */
-import { Chance } from './chance.ts';
+import { Chance } from '../../testing/chance.ts';
 import { fuzzFrames } from './frames.ts';
 import { fuzzRest } from './rest.ts';
 import { fuzzTcp } from './tcp.ts';

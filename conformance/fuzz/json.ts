@@ -1,5 +1,6 @@
 /** JSON that is nearly what is asked for. */
-import type { Chance } from './chance.ts';
+import type { Chance } from '../../testing/chance.ts';
+import { damaged } from './damaged.ts';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -71,16 +72,16 @@ export function mutated(chance: Chance, value: Json): Json {
 }
 
 function stroke(chance: Chance, value: Json): Json {
-  if (typeof value !== 'object' || value === null || chance.rarely(60)) return chance.pick(odd)();
+  if (typeof value !== 'object' || value === null || chance.happens(60)) return chance.pick(odd)();
   const keys = Object.keys(value);
   const key = chance.pick(keys);
   const within = value as Record<string, Json>;
-  if (key === undefined || chance.rarely(150)) {
+  if (key === undefined || chance.happens(150)) {
     set(within, chance.pick(oddKeys), chance.pick(odd)());
-  } else if (chance.rarely(180)) {
+  } else if (chance.happens(180)) {
     if (Array.isArray(value)) value.pop();
     else Reflect.deleteProperty(value, key);
-  } else if (chance.rarely(80)) {
+  } else if (chance.happens(80)) {
     set(within, chance.pick(keys), within[key] as Json);
   } else {
     set(within, key, stroke(chance, within[key] as Json));
@@ -96,10 +97,10 @@ function set(of: Record<string, Json>, key: string, value: Json): void {
 /** As text, now and then with what no serializer writes. */
 export function written(chance: Chance, value: Json): Buffer {
   const text = JSON.stringify(value);
-  if (!chance.rarely(100)) return Buffer.from(text);
+  if (!chance.happens(100)) return Buffer.from(text);
   switch (chance.below(4)) {
     case 0:
-      return chance.damage(Buffer.from(text));
+      return damaged(chance, Buffer.from(text));
     case 1:
       return Buffer.from(text.replace('{', `{"type":${JSON.stringify(chance.pick(odd)())},`));
     case 2:

@@ -1,8 +1,8 @@
 /** Requests by REST that are nearly right, over connections that are kept. */
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
+import type { Chance } from '../../testing/chance.ts';
 import type { Budget } from './budget.ts';
-import type { Chance } from './chance.ts';
 import { type Json, mutated, written } from './json.ts';
 import type { Switchboard } from '../../testing/switchboard.ts';
 
@@ -113,7 +113,7 @@ function faultIn(answer: Answer | null): string | null {
 
 function request(chance: Chance, tokens: Readonly<Record<string, string>>): Buffer {
   const prefix = chance.pick(['/api/admin/chat', '/admin/chat', '/api/chat', '/chat', '', '/api', '//admin/chat']);
-  const id = chance.rarely(850) ? `fuzz-${chance.below(SESSIONS)}` : escape(chance, hostile(chance));
+  const id = chance.happens(850) ? `fuzz-${chance.below(SESSIONS)}` : escape(chance, hostile(chance));
   const path = chance.pick([
     '/sessions',
     '/sessions/current',
@@ -144,12 +144,12 @@ function request(chance: Chance, tokens: Readonly<Record<string, string>>): Buff
     'Host: localhost',
     ...authorization(chance, tokens),
     ...(method === 'GET' || method === 'HEAD' ? [] : [`Content-Length: ${body.length}`]),
-    `Content-Type: ${chance.rarely(900) ? 'application/json' : chance.pick(['text/plain', '', 'application/json;charset=x', 'multipart/form-data'])}`,
-    ...(chance.rarely(50) ? [`Idempotency-Key: ${printable(hostile(chance))}`] : []),
-    ...(chance.rarely(50) ? [`Accept-Language: ${printable(hostile(chance))}`] : []),
-    ...(chance.rarely(20) ? [`Content-Encoding: ${chance.pick(['gzip', 'br', 'identity', 'x'])}`] : []),
-    ...(chance.rarely(20) ? [`Origin: ${printable(hostile(chance))}`] : []),
-    ...(chance.rarely(20)
+    `Content-Type: ${chance.happens(900) ? 'application/json' : chance.pick(['text/plain', '', 'application/json;charset=x', 'multipart/form-data'])}`,
+    ...(chance.happens(50) ? [`Idempotency-Key: ${printable(hostile(chance))}`] : []),
+    ...(chance.happens(50) ? [`Accept-Language: ${printable(hostile(chance))}`] : []),
+    ...(chance.happens(20) ? [`Content-Encoding: ${chance.pick(['gzip', 'br', 'identity', 'x'])}`] : []),
+    ...(chance.happens(20) ? [`Origin: ${printable(hostile(chance))}`] : []),
+    ...(chance.happens(20)
       ? [`X-${printable(hostile(chance)).replaceAll(/[^a-z0-9]/gi, '')}: ${'y'.repeat(chance.below(3_000))}`]
       : []),
   ];
@@ -168,9 +168,9 @@ function authorization(chance: Chance, tokens: Readonly<Record<string, string>>)
 
 function query(chance: Chance): string {
   const parts: string[] = [];
-  while (chance.rarely(400)) {
+  while (chance.happens(400)) {
     const name = chance.pick(['page', 'pageSize', 'status', 'beforeSeq', 'afterSeq', 'token', 'x']);
-    const value = chance.rarely(500) ? `${chance.below(50)}` : escape(chance, hostile(chance));
+    const value = chance.happens(500) ? `${chance.below(50)}` : escape(chance, hostile(chance));
     parts.push(`${name}=${value}`);
   }
   return parts.length === 0 ? '' : `?${parts.join('&')}`;
@@ -184,8 +184,8 @@ function bodyOf(chance: Chance): Buffer {
     { score: 1 + chance.below(5), comment: 'fine' },
     {},
   ]);
-  if (chance.rarely(150)) return Buffer.from(JSON.stringify(model));
-  if (chance.rarely(50)) return chance.bytes(chance.below(100));
+  if (chance.happens(150)) return Buffer.from(JSON.stringify(model));
+  if (chance.happens(50)) return chance.bytes(chance.below(100));
   return written(chance, mutated(chance, model));
 }
 
@@ -228,7 +228,7 @@ function hostile(chance: Chance): string {
 }
 
 function escape(chance: Chance, text: string): string {
-  return chance.rarely(500) ? encodeURIComponent(text) : text;
+  return chance.happens(500) ? encodeURIComponent(text) : text;
 }
 
 /** What may stand in a request's head without ending it; raw bytes are the other fuzzer's. */

@@ -13,7 +13,7 @@ const { positionals, values } = parseArgs({
 const name = positionals[0] ?? '';
 const run = fuzzers[name];
 const [count, minutes, seed] = [Number(values.count), Number(values.minutes), Number(values.seed)];
-if (!run || !Number.isInteger(count) || !(minutes > 0) || !Number.isInteger(seed)) {
+if (!run || !Number.isInteger(count) || !(count > 0) || !(minutes > 0) || !Number.isInteger(seed)) {
   process.stderr.write(
     `usage: npm run fuzz -- ${Object.keys(fuzzers).join('|')} [--count N] [--minutes N] [--seed N]\n`,
   );

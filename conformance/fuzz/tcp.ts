@@ -1,10 +1,11 @@
 /** Whatever one can throw at a TCP port, and every way to hang up on it. */
 import { connect } from 'node:net';
+import type { Chance } from '../../testing/chance.ts';
 import type { Budget } from './budget.ts';
-import type { Chance } from './chance.ts';
 import type { Switchboard } from '../../testing/switchboard.ts';
 import { handshake, request } from '../rfc6455/raw-peer.ts';
 import { frame, TEXT } from '../rfc6455/wire.ts';
+import { damaged } from './damaged.ts';
 
 const AT_ONCE = 64;
 
@@ -83,15 +84,15 @@ function thrown(chance: Chance, host: string, token: string): Buffer[] {
     case 2:
       return [Buffer.concat([tls, chance.bytes(200)])];
     case 3:
-      return [chance.damage(upgrade)];
+      return [damaged(chance, upgrade)];
     case 4:
       return [upgrade, chance.bytes(chance.below(100))];
     case 5:
-      return [upgrade, chance.damage(frame(TEXT, '{"type":"hello"}'))];
+      return [upgrade, damaged(chance, frame(TEXT, '{"type":"hello"}'))];
     case 6:
-      return [chance.damage(get)];
+      return [damaged(chance, get)];
     case 7:
-      return [chance.damage(post)];
+      return [damaged(chance, post)];
     default: {
       const whole = chance.pick([upgrade, get, post]);
       const at = chance.below(whole.length);

@@ -1,7 +1,7 @@
 /** Messages handed in again and again, by every way there is: each must be stored once, shown once, and acknowledged alike. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Switchboard } from '../../testing/switchboard.ts';
-import { Chance } from '../fuzz/chance.ts';
+import { Chance } from '../../testing/chance.ts';
 import { Line } from './line.ts';
 import { ADMIN, adminSender, type Message, type Outcome, type Payload, type Sender, userSender } from './sender.ts';
 
@@ -125,9 +125,9 @@ class Run {
 
   async #step(sender: Sender): Promise<void> {
     const chance = this.#chance;
-    if (sender.messages.length > 0 && chance.rarely(150)) return this.#handLate(sender);
-    if (sender.messages.length > 0 && chance.rarely(40)) return this.#contradict(sender);
-    if (sender.close && sender.sessionId !== null && chance.rarely(120)) {
+    if (sender.messages.length > 0 && chance.happens(150)) return this.#handLate(sender);
+    if (sender.messages.length > 0 && chance.happens(40)) return this.#contradict(sender);
+    if (sender.close && sender.sessionId !== null && chance.happens(120)) {
       await sender.close(sender.sessionId);
       this.#closed.add(sender.sessionId);
       sender.sessionId = null;
@@ -150,7 +150,7 @@ class Run {
   /** Two ways at the same moment, now and then all there are. */
   async #handAtOnce(sender: Sender, message: Message): Promise<void> {
     const from = this.#chance.below(sender.ways.length);
-    const many = this.#chance.rarely(200) ? sender.ways.length : 2;
+    const many = this.#chance.happens(200) ? sender.ways.length : 2;
     const ways = sender.ways.map((_, i) => sender.ways[(from + i) % sender.ways.length]).slice(0, many);
     this.#counts.atOnce += ways.length - 1;
     await Promise.all(ways.map((way, i) => this.#hand(sender, message, way as Sender['ways'][0], i > 0)));
@@ -173,7 +173,7 @@ class Run {
   async #hand(sender: Sender, message: Message, way: Sender['ways'][0], again: boolean): Promise<void> {
     // Before it is acknowledged the session is the one of this moment; afterwards it is where it is.
     const known = message.stored?.sessionId ?? sender.sessionId;
-    const sessionId = sender.nameless && this.#chance.rarely(500) ? null : known;
+    const sessionId = sender.nameless && this.#chance.happens(500) ? null : known;
     if (again) this.#counts.retries += 1;
     if (again && sessionId === null) this.#counts.nameless += 1;
     this.#note(message, await way(message, sessionId));
@@ -206,7 +206,7 @@ class Run {
     return {
       content: `${chance.pick(['你好', 'hello', '🧩'])} ${chance.below(1_000)}`,
       messageType: chance.pick(['text', 'text', 'file']),
-      attachments: chance.rarely(200) ? [{ url: `https://example.com/${chance.below(10)}` }] : [],
+      attachments: chance.happens(200) ? [{ url: `https://example.com/${chance.below(10)}` }] : [],
     };
   }
 

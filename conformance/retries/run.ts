@@ -13,8 +13,9 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
   },
 });
-const [count, seed] = [Number(values.count), Number(values.seed)];
-if (!Number.isInteger(count) || !Number.isInteger(seed) || !['sqlite', 'mariadb', 'mysql'].includes(values.store)) {
+const [count, minutes, seed] = [Number(values.count), Number(values.minutes), Number(values.seed)];
+const isSensible = count > 0 && Number.isInteger(count) && minutes > 0 && Number.isInteger(seed);
+if (!isSensible || !['sqlite', 'mariadb', 'mysql'].includes(values.store)) {
   process.stderr.write(
     'usage: npm run retries -- [--count N] [--minutes N] [--store sqlite|mariadb|mysql] [--seed N]\n',
   );
@@ -32,7 +33,7 @@ const server = await startSwitchboard({
 try {
   const { wrong, ...counts } = await forcedRetries(server, {
     count,
-    minutes: Number(values.minutes),
+    minutes,
     seed,
     users: 96,
     admins: 32,

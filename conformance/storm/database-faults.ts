@@ -29,6 +29,7 @@ export async function killAtCommit(scene: Scene): Promise<void> {
 /** The messages that the database has and whose senders still wait. */
 async function storedUnacked({ schema, cast }: Scene): Promise<string[]> {
   const ids = cast.senders.flatMap((sender) => sender.unacked);
+  if (ids.length === 0) return [];
   const marks = ids.map(() => '?').join(',');
   const rows = await schema?.query(
     `SELECT client_message_id AS id FROM chat_messages WHERE client_message_id IN (${marks})`,
@@ -83,11 +84,13 @@ async function allHeld(url: string, held: Connection[]): Promise<boolean> {
   }
 }
 
+/** Somebody else locks the table that every message changes. */
 export async function holdTable({ schema, lastsMs, recovered }: Scene): Promise<void> {
   await schema?.script(`LOCK TABLES chat_sessions WRITE; SELECT SLEEP(${lastsMs / 1000})`);
   await recovered();
 }
 
+/** Whatever goes to the database takes 150 ms longer, and so does what comes back. */
 export async function slowDown({ proxy, lastsMs, allAcked, recovered }: Scene): Promise<void> {
   proxy?.latency(150);
   await sleep(lastsMs);

@@ -27,8 +27,8 @@ export const faultRuns: Readonly<Record<string, FaultRun>> = {
   'kill-server': {
     what: 'kill -9 of the server at a random moment, then started again',
     stores: EVERYWHERE,
-    fault: async ({ server, random }) => {
-      await sleep(random() * 30);
+    fault: async ({ server, chance }) => {
+      await sleep(chance.next() * 30);
       await server.kill();
       await server.start();
     },
@@ -54,7 +54,7 @@ export const faultRuns: Readonly<Record<string, FaultRun>> = {
     keepsLines: true,
     takesStore: true,
     fault: async (scene) => {
-      await sleep(scene.random() * 30);
+      await sleep(scene.chance.next() * 30);
       await serverOf(scene).kill();
       await serverOf(scene).start();
       await scene.recovered();
@@ -92,8 +92,8 @@ export const faultRuns: Readonly<Record<string, FaultRun>> = {
     keepsLines: true,
     options: { proxied: true },
     fault: async (scene) => {
-      const { proxy, random } = scene;
-      await proxy?.cutAfter(Math.floor(random() * 20_000), random() < 0.5 ? 'up' : 'down');
+      const { proxy, chance } = scene;
+      await proxy?.cutAfter(chance.below(20_000), chance.happens(500) ? 'up' : 'down');
       proxy?.resetAll();
       await scene.recovered();
     },
@@ -143,7 +143,7 @@ export const faultRuns: Readonly<Record<string, FaultRun>> = {
     what: 'every client loses its line at once',
     stores: EVERYWHERE,
     fault: async (scene) => {
-      for (const client of everybody(scene.cast)) if (scene.random() < 0.7) client.cut();
+      for (const client of everybody(scene.cast)) if (scene.chance.happens(700)) client.cut();
       await scene.allAcked();
     },
   },

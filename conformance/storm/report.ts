@@ -27,8 +27,8 @@ export function missed(run: FaultRun, report: Report): { readonly broken: string
 
 /** The command that repeats a storm. */
 export function commandOf(name: string, options: StormOptions): string {
-  const { store, cycles, seed, senders, window, lastsMs } = options;
-  const also = Object.entries({ senders, window, lasts: lastsMs === undefined ? undefined : lastsMs / 1_000 })
+  const { store, cycles, seed, senders, window, lastsMs, entry } = options;
+  const also = Object.entries({ senders, window, lasts: lastsMs === undefined ? undefined : lastsMs / 1_000, entry })
     .filter(([, value]) => value !== undefined && value !== 0)
     .map(([option, value]) => ` --${option} ${value}`);
   return `npm run faults -- ${name} --cycles ${cycles} --store ${store} --seed ${seed}${also.join('')}`;

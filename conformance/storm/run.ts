@@ -19,7 +19,8 @@ const { positionals, values } = parseArgs({
 const name = positionals[0] ?? '';
 const run = faultRuns[name];
 const store = values.store ?? run?.stores[0] ?? '';
-if (!run?.stores.includes(store as StoreName)) {
+const numbers = [values.cycles, values.seed, values.senders ?? 1, values.window ?? 1].map(Number);
+if (!run?.stores.includes(store as StoreName) || !numbers.every(Number.isInteger) || !(Number(values.cycles) > 0)) {
   const names = Object.entries(faultRuns).map(([n, r]) => `  ${n.padEnd(18)} ${r.what} (${r.stores.join(', ')})`);
   process.stderr.write(
     `usage: npm run faults -- NAME [--cycles 20] [--store STORE] [--seed N] [--senders 8] [--window 8] [--lasts SECONDS] [--entry MAIN.JS]\n${names.join('\n')}\n`,

@@ -52,9 +52,11 @@ describeWith(
     short('kill-server', 'mariadb', 3);
     short('kill-at-commit', 'mariadb', 2);
     short('kill-database', 'mariadb', 3);
+    short('absent-database', 'mariadb', 1, { lastsMs: 2_000 });
+    // Longer than a statement may take, as below.
+    short('freeze-database', 'mariadb', 1, { lastsMs: 6_000 });
     short('cut-database', 'mariadb', 4);
     short('exhaust-database', 'mariadb', 1, { lastsMs: 1_000 });
-    // Longer than a statement may take.
     short('lock-table', 'mariadb', 1, { lastsMs: 6_000 });
     short('slow-database', 'mariadb', 1, { lastsMs: 2_000 });
   },

@@ -1,3 +1,4 @@
+import { Chance } from '../../testing/chance.ts';
 import { type FakeClock, startFakeClock } from '../../testing/fake-clock.ts';
 import { startMariadb } from '../../testing/mariadb.ts';
 import { startMysql } from '../../testing/real-mysql.ts';
@@ -51,8 +52,7 @@ interface Place {
 export interface Scene extends Place {
   readonly cast: Cast;
   readonly lastsMs: number;
-  /** The same numbers for the same seed: 0 ≤ n < 1. */
-  readonly random: () => number;
+  readonly chance: Chance;
   /** Resolves when every sender has had a message acknowledged from now on. */
   readonly allAcked: (timeoutMs?: number) => Promise<void>;
   /** Resolves when so many messages have been acknowledged in all from now on. */
@@ -181,7 +181,7 @@ function sceneOf(place: Place, cast: Cast, options: StormOptions, recoveries: Re
     ...place,
     cast,
     lastsMs: options.lastsMs ?? 0,
-    random: mulberry32(options.seed),
+    chance: new Chance(options.seed),
     allAcked,
     acked,
     recovered: async () => {
@@ -190,16 +190,5 @@ function sceneOf(place: Place, cast: Cast, options: StormOptions, recoveries: Re
       const [firstMs, allMs] = await Promise.all([acked(1, 30_000).then(() => performance.now() - from), all]);
       recoveries.push({ firstMs, allMs });
     },
-  };
-}
-
-/** A small generator of repeatable pseudo-random numbers (Mulberry32, public domain algorithm). */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
   };
 }

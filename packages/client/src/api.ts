@@ -7,6 +7,7 @@ import type { ChatMessage, Receipt, SessionView, ViewEvent } from './session-vie
 
 /** What a program that uses the SDK sees of it. */
 
+/** Which server, who we are, and what stands in for what the platform has. */
 export interface ClientOptions {
   /** Of the server: `https://chat.example.com`, or `wss://…/chat`; in a page it may be relative. */
   readonly url: string;
@@ -33,6 +34,7 @@ export interface ClientOptions {
   readonly expireAfterMs?: number;
 }
 
+/** A message that is to be sent. */
 export interface NewMessage {
   readonly content: string;
   /** A user's may be left out: the open session, or a new one. */
@@ -53,6 +55,7 @@ export interface Ack {
   readonly timestamp: string;
 }
 
+/** What promises reject with, and what `failed` and `error` tell. */
 export class SwitchboardError extends Error {
   /**
    * An error code of the server, or one of ours: EXPIRED, DISCARDED, FRAME_TOO_LARGE (of a message), LEFT (of a session),
@@ -68,6 +71,7 @@ export class SwitchboardError extends Error {
   }
 }
 
+/** What `on` can be asked for, and what is told then. */
 export interface ClientEvents {
   /** Where the connection is in its life. `code`: what the latest socket was closed with, null while there is none. */
   state: { readonly state: Phase; readonly code: number | null };

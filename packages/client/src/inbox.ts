@@ -11,6 +11,7 @@ export interface InboxEntry {
   readonly lastSeq: number;
 }
 
+/** What of the inbox is told event by event. */
 export interface InboxOptions {
   /** Which open sessions are followed, so that each of their events is told: one's own (default), or all. */
   readonly follow?: 'mine' | 'all';

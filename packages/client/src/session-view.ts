@@ -28,6 +28,7 @@ type LogStatus = Extract<LogEvent, { kind: 'status' }>;
 /** An event of a session's log. Of a live change of status the frames do not tell who caused it and why. */
 export type ViewEvent = Exclude<LogEvent, LogStatus> | Partly<LogStatus, 'by' | 'reason'>;
 
+/** How far a reader of a session has got. */
 export interface Receipt {
   readonly readerType: SenderType;
   readonly readerId: number;
@@ -35,6 +36,7 @@ export interface Receipt {
   readonly readSeq: number;
 }
 
+/** What the user thinks of how it went. */
 export interface Rating {
   readonly score: number;
   readonly comment: string;

@@ -3,11 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { ConfigError, environment, readConfig } from './config.ts';
+import { base, faultOf, SECRET } from '../test/support/config-fault.ts';
+import { environment, readConfig } from './config.ts';
 import { settings } from './settings.ts';
 
-const SECRET = 'a secret of these tests with more than 32 bytes';
-const base = { JWT_SECRET: SECRET };
 const RSA_PEM = String(
   generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ type: 'spki', format: 'pem' }),
 );
@@ -22,22 +21,6 @@ function fileOf(name: string, text: string): string {
   const file = join(folder, name);
   writeFileSync(file, text);
   return file;
-}
-
-/** The fault that readConfig finds; every one is one line that names the setting and holds none of these texts. */
-function faultOf(env: Record<string, string>, never: readonly string[] = []): ConfigError {
-  try {
-    readConfig(env);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    expect(error.message).toMatch(/^[\x20-\x7e…]+$/);
-    expect(error.message.startsWith(error.variable)).toBe(true);
-    expect(error.message).toContain('Example: ');
-    expect(error.message.length).toBeLessThan(400);
-    for (const text of [SECRET, ...never]) expect(error.message).not.toContain(text);
-    return error;
-  }
-  throw new Error(`not refused: ${JSON.stringify(env)}`);
 }
 
 describe('secrets from files', () => {

@@ -2,33 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Config, ConfigError, readConfig } from './config.ts';
+import { base, faultOf } from '../test/support/config-fault.ts';
+import { type Config, readConfig } from './config.ts';
 import { settings } from './settings.ts';
-
-const SECRET = 'a secret of these tests with more than 32 bytes';
-const base = { JWT_SECRET: SECRET };
 
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'switchboard-config-'));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-
-/** The fault that readConfig finds; every one is one line that names the setting and holds none of these texts. */
-function faultOf(env: Record<string, string>, never: readonly string[] = []): ConfigError {
-  try {
-    readConfig(env);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    expect(error.message).toMatch(/^[\x20-\x7e…]+$/);
-    expect(error.message.startsWith(error.variable)).toBe(true);
-    expect(error.message).toContain('Example: ');
-    expect(error.message.length).toBeLessThan(400);
-    for (const text of [SECRET, ...never]) expect(error.message).not.toContain(text);
-    return error;
-  }
-  throw new Error(`not refused: ${JSON.stringify(env)}`);
-}
 
 test('without any setting: demo mode, with the usual values', () => {
   const { jwt, ...config } = readConfig({ DATA_DIR: join(folder, 'usual') });

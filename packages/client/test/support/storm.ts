@@ -2,12 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { History } from '../../../../conformance/storm/history.ts';
 import { judge, type Verdict } from '../../../../conformance/storm/judge.ts';
+import { Chance } from '../../../../testing/chance.ts';
 import type { Direction, TcpProxy } from '../../../../testing/tcp-proxy.ts';
 import { startTcpProxy } from '../../../../testing/tcp-proxy.ts';
 import { type Client, type Clock, createClient } from '../../src/index.ts';
 import { boot, type Chat, fastClock } from './chat.ts';
 import { MemoryStorage } from './pages.ts';
-import { chanceOf, Page } from './weather.ts';
+import { Page } from './weather.ts';
 
 export interface StormOptions {
   readonly seed: number;
@@ -53,7 +54,7 @@ interface Sky {
   readonly chat: Chat;
   readonly line: TcpProxy;
   readonly clock: Clock;
-  readonly chance: () => number;
+  readonly chance: Chance;
   readonly history: History;
   /** By their marks. */
   readonly contents: Map<string, string>;
@@ -76,7 +77,6 @@ class Tab {
   readonly #storage: MemoryStorage;
 
   constructor(sky: Sky, side: 'user' | 'admin', id: number, name: string, storage: MemoryStorage) {
-    Object.assign(this, { name, side, id });
     this.name = name;
     this.side = side;
     this.id = id;
@@ -104,7 +104,7 @@ class Tab {
       storage: this.#storage,
       WebSocket: this.page.WebSocket,
       clock: this.page.clock,
-      random: chance,
+      random: () => chance.next(),
       history: Infinity,
     });
     this.client.on('event', ({ sessionId, event: { seq, ...event } }) => {
@@ -125,7 +125,7 @@ class Tab {
     });
     this.client.on('change', ({ messages }) => {
       // Every look costs the length of the conversation.
-      if (chance() > 0.05) return;
+      if (!chance.happens(50)) return;
       const marks = messages.map(({ clientMessageId }) => clientMessageId);
       if (new Set(marks).size < marks.length) shownTwice.push(`${observer}: ${marks.join()}`);
     });
@@ -138,7 +138,7 @@ class Tab {
     const { contents, chance } = this.#sky;
     const written = this.written.at(-1) as string[];
     const clientMessageId = `${this.name}-${this.written.length}-${written.length}`;
-    const content = `${clientMessageId} 你好 ${'.'.repeat(Math.floor(chance() * 40))}`;
+    const content = `${clientMessageId} 你好 ${'.'.repeat(chance.below(40))}`;
     written.push(clientMessageId);
     contents.set(clientMessageId, content);
     void this.client.send({ content, clientMessageId, sessionId });
@@ -166,30 +166,30 @@ class Tab {
 const breakages: Readonly<Record<string, (sky: Sky, tabs: readonly Tab[]) => Promise<void>>> = {
   async cut({ line, chance }) {
     // Whether so much will ever go that way is uncertain.
-    const cut = line.cutAfter(Math.floor(chance() * 3_000), chance() < 0.5 ? 'up' : 'down');
+    const cut = line.cutAfter(chance.below(3_000), chance.happens(500) ? 'up' : 'down');
     await Promise.race([cut, sleep(300)]);
   },
   async reset({ line }) {
     line.resetAll();
   },
   async silence({ line, chance }) {
-    line.blackhole((['up', 'down', 'both'] as const)[Math.floor(chance() * 3)] as Direction);
-    await sleep(chance() * 8_000);
+    line.blackhole(chance.pick<Direction>(['up', 'down', 'both']));
+    await sleep(chance.next() * 8_000);
     line.resume();
   },
   async stall({ line, chance }) {
     line.stall();
-    await sleep(chance() * 2_000);
+    await sleep(chance.next() * 2_000);
     line.resume();
   },
   async absence({ line, chance }) {
     line.refuse();
     line.resetAll();
-    await sleep(chance() * 500);
+    await sleep(chance.next() * 500);
     await line.accept();
   },
   async kill({ chat, chance }) {
-    await sleep(chance() * 30);
+    await sleep(chance.next() * 30);
     await chat.server.kill();
     await chat.server.start();
   },
@@ -198,14 +198,15 @@ const breakages: Readonly<Record<string, (sky: Sky, tabs: readonly Tab[]) => Pro
     await chat.server.start();
   },
   async reload({ chance }, tabs) {
-    for (const tab of tabs) if (chance() < 0.4) tab.reload();
+    for (const tab of tabs) if (chance.happens(400)) tab.reload();
   },
   async crash({ chance }, tabs) {
-    for (const tab of tabs) if (chance() < 0.4) tab.crash();
+    for (const tab of tabs) if (chance.happens(400)) tab.crash();
   },
   async close({ chat, chance }) {
     for (const sessionId of await sessionsOf(chat, 'active')) {
-      if (chance() < 0.5) await chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/close`).catch(() => undefined);
+      if (chance.happens(500))
+        await chat.rest('POST', `/api/admin/chat/sessions/${sessionId}/close`).catch(() => undefined);
     }
   },
 };
@@ -218,7 +219,7 @@ export async function storm({ seed, cycles, databaseUrl }: StormOptions): Promis
     chat,
     line,
     clock: fastClock(TIMES),
-    chance: chanceOf(seed),
+    chance: new Chance(seed),
     history: new History(),
     contents: new Map(),
     failed: [],
@@ -245,7 +246,7 @@ export async function storm({ seed, cycles, databaseUrl }: StormOptions): Promis
   try {
     const names = Object.keys(breakages);
     for (let cycle = 0; cycle < cycles; cycle += 1) {
-      const name = names[Math.floor(sky.chance() * names.length)] as string;
+      const name = sky.chance.pick(names);
       const broken = breakages[name]?.(sky, tabs);
       // People write on meanwhile.
       const writing = people(sky, users, admins);
@@ -263,14 +264,14 @@ export async function storm({ seed, cycles, databaseUrl }: StormOptions): Promis
 
 async function people({ chance }: Sky, users: readonly Tab[], admins: readonly Tab[]): Promise<void> {
   for (let round = 0; round < 4; round += 1) {
-    for (const tab of users) if (chance() < 0.5) tab.write();
+    for (const tab of users) if (chance.happens(500)) tab.write();
     for (const tab of admins) {
       const open = tab.client.inbox({ follow: 'all' }).sessions;
-      const entry = open[Math.floor(chance() * open.length)];
-      if (entry && chance() < 0.7) tab.write(entry.sessionId);
-      if (entry && chance() < 0.2) tab.client.markRead(entry.sessionId);
+      const entry = open[chance.below(open.length)];
+      if (entry && chance.happens(700)) tab.write(entry.sessionId);
+      if (entry && chance.happens(200)) tab.client.markRead(entry.sessionId);
     }
-    await sleep(chance() * 60);
+    await sleep(chance.next() * 60);
   }
 }
 

@@ -1,17 +1,7 @@
-/** What a storm breaks of the world that an SDK lives in: chance, pages, lines. */
+/** What a storm breaks of the world that an SDK lives in: its page, and what reaches it. */
 import { WebSocket } from 'ws';
+import type { Chance } from '../../../../testing/chance.ts';
 import type { Clock, SocketConstructor } from '../../src/index.ts';
-
-/** Repeatable chance: the same numbers for the same seed, from 0 to 1, 1 excluded (Mulberry32). */
-export function chanceOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** A page: what runs in it ends with it, at whatever moment, and nothing in it is told. */
 export class Page {
@@ -22,10 +12,10 @@ export class Page {
   readonly #sockets = new Set<WebSocket>();
   #dead = false;
 
-  constructor(clock: Clock, chance: () => number, spoilt: number) {
+  constructor(clock: Clock, chance: Chance, spoilt: number) {
     this.spoilt = spoilt;
     const dead = (): boolean => this.#dead;
-    const luckOf = (): number => (this.spoilt === Infinity ? Infinity : Math.floor(chance() * this.spoilt));
+    const luckOf = (): number => (this.spoilt === Infinity ? Infinity : chance.below(this.spoilt));
     const sockets = this.#sockets;
     this.clock = {
       now: () => clock.now(),

@@ -48,10 +48,12 @@ export const SILENT = -2;
 export const STRETCH_MS = 21_600_000;
 const FIRST_STRETCH = -10;
 
+/** The quarter of an hour that a moment lies in. */
 export function slotOf(ms: number): number {
   return Math.floor(ms / SLOT_MS);
 }
 
+/** Where in the list a session is counted. */
 export function stretchOf(lastMessageTime: number | null): number {
   return lastMessageTime === null ? SILENT : FIRST_STRETCH - Math.floor(lastMessageTime / STRETCH_MS);
 }

@@ -196,6 +196,7 @@ export class Gateway implements Owner {
     const marks: Marks & Record<string, unknown> = {};
     try {
       if (payload.length > limits.frameBytes) {
+        metrics.framesReceived.add('refused');
         refuse(
           this.#dispatch,
           connection,

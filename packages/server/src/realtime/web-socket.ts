@@ -46,6 +46,8 @@ export class WebSocketEnd implements Sink {
   #out: (string | Buffer)[] | null = null;
   /** About how many bytes `#out` will take. */
   #outBytes = 0;
+  /** How many bytes the last turn brought that found everything read. */
+  #burstBytes = 0;
   /** What the ping of this turn asked to be answered with; of several only the last counts (section 5.5.3). */
   #pong: Buffer | null = null;
   #closing = false;
@@ -79,6 +81,15 @@ export class WebSocketEnd implements Sink {
   /** Bytes that wait for the network or for the other end. */
   get bufferedBytes(): number {
     return this.#outBytes + this.#line.writableLength;
+  }
+
+  /**
+   * Of those, what the other end is behind: what one turn brings to an end that had read everything does not count, be it
+   * a commit of megabytes.
+   */
+  get backlogBytes(): number {
+    const unread = this.#line.writableLength;
+    return unread === 0 ? 0 : unread + this.#outBytes - this.#burstBytes;
   }
 
   send(text: string): void {
@@ -118,7 +129,11 @@ export class WebSocketEnd implements Sink {
     if (this.#pong) out.push(controlFrame(FINAL_PONG, this.#pong));
     this.#pong = null;
     if (this.#line.destroyed) return;
-    if (out.length > 0) this.#line.write(encode(out));
+    if (out.length > 0) {
+      const bytes = encode(out);
+      if (this.#line.writableLength === 0) this.#burstBytes = bytes.length;
+      this.#line.write(bytes);
+    }
     if (this.#over) this.#line.end();
   }
 

@@ -53,7 +53,7 @@ export interface AppendParts {
 
 /** Most commands of one transaction: larger ones gain nothing and keep the first waiting. */
 const BATCH = 500;
-/** Most characters of their contents: with three bytes each, or a backslash before each, still far below any packet's limit. */
+/** Most characters of their contents and attachments: with three bytes each, or a backslash before each, still far below any packet's limit. */
 const BATCH_CHARACTERS = 2_500_000;
 /** Commands that may wait in one lane. Beyond it the store is not keeping up, and saying so beats a queue without end. */
 const QUEUE = 10_000;
@@ -138,7 +138,7 @@ class Lane {
     let size = 0;
     for (; size < queue.length && size < BATCH; size++) {
       const { command } = queue[size] as Entry;
-      if (command.kind === 'message') characters += command.content.length;
+      if (command.kind === 'message') characters += length(command);
       if (size > 0 && characters > BATCH_CHARACTERS) break;
     }
     this.#queue = queue.slice(size);
@@ -189,6 +189,11 @@ class Lane {
     for (const entry of batch) results.push(...(await this.#commit([entry])));
     return results;
   }
+}
+
+/** Characters of what a message holds. */
+function length({ content, attachments }: MessageCommand): number {
+  return content.length + (attachments.length === 0 ? 0 : JSON.stringify(attachments).length);
 }
 
 function isAway(appended: Appended | undefined): appended is Appended {

@@ -131,7 +131,7 @@ async function transaction<T>(
     return result;
   } catch (error) {
     if (classify(error) !== 'away') {
-      healthy = await query(connection, 'ROLLBACK').then(
+      healthy = await query(connection, 'ROLLBACK', [], left()).then(
         () => true,
         () => false,
       );

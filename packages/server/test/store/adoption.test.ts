@@ -1,3 +1,4 @@
+import { documentSql } from '../../../../testing/document-sql.ts';
 import { openMariadb } from '../../../../testing/mariadb.ts';
 import { openMysql } from '../../../../testing/real-mysql.ts';
 import { describeWith } from '../../../../testing/requires.ts';
@@ -19,7 +20,7 @@ import {
   oldRows,
   sum,
 } from './adopted-content.ts';
-import { documentSql, fillOldTables } from './document-tables.ts';
+import { fillOldTables } from './document-tables.ts';
 import { admin, appendOk, command, messagesOf, mysqlOptions, user } from './open-store.ts';
 
 const SESSIONS = Number(process.env['ADOPT_SESSIONS'] ?? 5_000);

@@ -20,7 +20,7 @@ export class Chance {
   }
 
   /** True in so many of a thousand cases. */
-  rarely(perMille: number): boolean {
+  happens(perMille: number): boolean {
     return this.next() * 1_000 < perMille;
   }
 
@@ -32,30 +32,5 @@ export class Chance {
     const bytes = Buffer.allocUnsafe(length);
     for (let i = 0; i < length; i++) bytes[i] = this.below(256);
     return bytes;
-  }
-
-  /** Damages bytes: some changed, some cut out, some put in, or the rest gone. */
-  damage(bytes: Buffer): Buffer {
-    let damaged = Buffer.from(bytes);
-    for (let strokes = 1 + this.below(4); strokes > 0; strokes--) {
-      const at = this.below(damaged.length + 1);
-      switch (this.below(5)) {
-        case 0:
-          if (at < damaged.length) damaged[at] = this.below(256);
-          break;
-        case 1:
-          damaged = Buffer.concat([damaged.subarray(0, at), damaged.subarray(at + 1 + this.below(8))]);
-          break;
-        case 2:
-          damaged = Buffer.concat([damaged.subarray(0, at), this.bytes(this.below(9)), damaged.subarray(at)]);
-          break;
-        case 3:
-          damaged = damaged.subarray(0, at);
-          break;
-        default:
-          damaged = Buffer.concat([damaged.subarray(0, at), damaged.subarray(this.below(damaged.length + 1))]);
-      }
-    }
-    return damaged;
   }
 }
