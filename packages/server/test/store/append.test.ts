@@ -187,6 +187,14 @@ onEveryStore('append', (bench) => {
     expect(Math.max(...sizes)).toBeGreaterThan(100);
   });
 
+  test('so are messages with long attachments', async () => {
+    const store = await bench.store();
+    const attachments = Array.from({ length: 10 }, (_, i) => ({ url: `https://a/${'😀'.repeat(900)}${i}`, name: 'b' }));
+    const sends = Array.from({ length: 400 }, () => append(store, command('message', 'laden', { attachments })));
+    expect(new Set((await Promise.all(sends)).map(verdict))).toEqual(new Set(['ok']));
+    expect((await store.session('laden'))?.session.messageCount).toBe(400);
+  });
+
   test('of two users who open one new id at once, on two nodes, one gets it', async () => {
     const nodes = await bench.nodes();
     for (let i = 0; i < 20; i++) {
