@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { addressReader } from './address.ts';
 import { createAuthenticate } from './auth.ts';
@@ -153,7 +154,7 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
   const addressOf = addressReader(config.trustProxy);
   const gateway = new Gateway({
     chat,
-    following: new Following({ store, bus, clock }),
+    following: new Following({ store, bus, clock, turn }),
     hub,
     frames,
     presence,

@@ -47,11 +47,15 @@ export async function createAuthenticate(settings: JwtSettings, clock: Clock): P
     try {
       if (!isCompact(token)) throw new TypeError('not three parts of base64url');
       const options = { ...fixed, currentDate: new Date(clock.now()) };
-      const payload =
-        checkHmac?.(token, options) ??
+      const [header, claims] = token.split('.', 2) as [string, string];
+      let payload = checkHmac?.(token, options) ?? null;
+      if (!payload) {
         // jose takes a key and a way to choose one, but has no single type for both.
-        (await jwtVerify(token, key as JWTVerifyGetKey, options)).payload;
-      if (token.split('.', 2).some(repeatsName)) throw new TypeError('a name twice');
+        const verified = await jwtVerify(token, key as JWTVerifyGetKey, options);
+        if (repeatsName(header, verified.protectedHeader)) throw new TypeError('a name twice');
+        payload = verified.payload;
+      }
+      if (repeatsName(claims, payload)) throw new TypeError('a name twice');
       return payload;
     } catch (error) {
       if (error instanceof KeysAwayError) throw new ChatError('UNAVAILABLE', { retryAfterMs: 2_000, cause: error });
@@ -90,14 +94,16 @@ function isCompact(token: string): boolean {
   return signature !== undefined && Buffer.from(signature, 'base64url').toString('base64url') === signature;
 }
 
-/** True when an object in a part of a token has a name twice: two readers of it may see two things (RFC 7519, 4). */
-function repeatsName(part: string): boolean {
+/**
+ * True when an object in a part of a token has a name twice: two readers of it may see two things (RFC 7519, 4).
+ * @param read what we saw in it
+ */
+function repeatsName(part: string, read: object): boolean {
   const json = Buffer.from(part, 'base64url').toString();
-  const value: unknown = JSON.parse(json);
   // Most are written as we would write them, and a name that stood twice would not be written twice.
-  if (JSON.stringify(value) === json) return false;
+  if (JSON.stringify(read) === json) return false;
   const written = [...json.matchAll(/"(?:[^"\\]|\\.)*"\s*(:?)/g)].filter(([, colon]) => colon === ':').length;
-  return written !== countNames(value);
+  return written !== countNames(JSON.parse(json));
 }
 
 function countNames(value: unknown): number {

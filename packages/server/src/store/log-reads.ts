@@ -1,4 +1,5 @@
 import type { CaughtUp, LogPlace, MessageRange } from '../domain/ports.ts';
+import type { Receipt } from '../domain/receipts.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
 import { type Dialect, marks, type Row, type Transaction, type Value } from './dialect.ts';
 import type { Read } from './figures.ts';
@@ -80,51 +81,105 @@ export function readLogs(dialect: Dialect, places: readonly LogPlace[]): Promise
       ids,
     );
     const sessions = new Map(rows.map(sessionState).map((s) => [s.sessionId, s]));
-    const receipts = rows.length === 0 ? [] : await receiptsOf(tx, ids);
-    const behind = places.filter((p) => (sessions.get(p.sessionId)?.lastSeq ?? 0) > p.afterSeq);
+    const receipts = new Map<string, Receipt[]>();
+    for (const receipt of rows.length === 0 ? [] : await receiptsOf(tx, ids)) put(receipts, receipt.sessionId, receipt);
+    const lastSeq = (p: LogPlace): number => sessions.get(p.sessionId)?.lastSeq ?? 0;
+    const behind = places.filter((p) => lastSeq(p) > p.afterSeq);
     const each = Math.min(EVENTS_EACH, Math.max(20, Math.floor(EVENTS / (behind.length || 1))));
-    const events = await readStretches(tx, dialect, behind, each);
+    const events = await readStretches(
+      tx,
+      dialect,
+      behind.map((p) => ({ ...p, upToSeq: Math.min(lastSeq(p), p.afterSeq + each) })),
+    );
     return places.map((place): CaughtUp | null => {
       const session = sessions.get(place.sessionId);
       if (!session) return null;
       const next = unbroken(events.get(place.sessionId) ?? [], place.afterSeq, each);
-      return { session, events: next, receipts: receipts.filter((r) => r.sessionId === place.sessionId) };
+      return { session, events: next, receipts: receipts.get(place.sessionId) ?? [] };
     });
   });
 }
 
 /** The next `limit` events of one log. */
 export async function readLog(dialect: Dialect, place: LogPlace, limit: number): Promise<SessionEvent[]> {
-  const events = await dialect.transaction((tx) => readStretches(tx, dialect, [place], limit));
+  const stretch = { ...place, upToSeq: place.afterSeq + limit };
+  const events = await dialect.transaction((tx) => readStretches(tx, dialect, [stretch]));
   return unbroken(events.get(place.sessionId) ?? [], place.afterSeq, limit);
 }
+
+/** A stretch of a log: behind `afterSeq`, `upToSeq` included. */
+interface Stretch extends LogPlace {
+  readonly upToSeq: number;
+}
+
+/** A stretch of so many events is asked for event by event, which costs a third of asking for a range; a longer one is not. */
+const SHORT = 20;
 
 /** Stretches are cut by seq, not by LIMIT: messages and other events share the numbers, so the two tables fit together. */
 async function readStretches(
   tx: Transaction,
   dialect: Dialect,
-  places: readonly LogPlace[],
-  limit: number,
+  stretches: readonly Stretch[],
 ): Promise<Map<string, SessionEvent[]>> {
   const found = new Map<string, SessionEvent[]>();
-  if (places.length === 0) return found;
-  const where = places.map(() => '(session_id=? AND seq>? AND seq<=?)').join(' OR ');
-  const values = places.flatMap((p): Value[] => [p.sessionId, p.afterSeq, p.afterSeq + limit]);
-  const add = (row: Row, event: SessionEvent): void => {
-    const id = row['session_id'] as string;
-    const list = found.get(id);
-    if (list) list.push(event);
-    else found.set(id, [event]);
-  };
-  const messages = `SELECT ${messageColumns.join(',')} FROM ${messagesBySeq[dialect.name]}`;
-  for (const row of await tx.rows(`${messages} WHERE ${where}`, values)) {
+  const short = stretches.filter((s) => s.upToSeq - s.afterSeq <= SHORT);
+  const long = stretches.filter((s) => s.upToSeq - s.afterSeq > SHORT);
+  const places = short.flatMap(placesIn);
+  const messages = `SELECT ${messageColumns.join(',')} FROM ${messagesBySeq[dialect.name]} WHERE`;
+  const there = new Set<string>();
+  for (const row of [...(await readPlaces(tx, dialect, messages, places)), ...(await readRanges(tx, messages, long))]) {
     const message = chatMessage(row);
-    add(row, { kind: 'message', seq: message.seq, at: message.createdAt, message });
+    put(found, message.sessionId, { kind: 'message', seq: message.seq, at: message.createdAt, message });
+    there.add(placeKey(message));
   }
-  for (const row of await tx.rows(`SELECT ${eventColumns.join(',')} FROM chat_events WHERE ${where}`, values)) {
-    add(row, sessionEvent(row));
+  // What is no message is another event: mostly there is none to ask for.
+  const others = places.filter((place) => !there.has(placeKey(place)));
+  const events = `SELECT ${eventColumns.join(',')} FROM chat_events WHERE`;
+  for (const row of [...(await readPlaces(tx, dialect, events, others)), ...(await readRanges(tx, events, long))]) {
+    put(found, row['session_id'] as string, sessionEvent(row));
   }
   return found;
+}
+
+interface Place {
+  readonly sessionId: string;
+  readonly seq: number;
+}
+
+function placesIn({ sessionId, afterSeq, upToSeq }: Stretch): Place[] {
+  return Array.from({ length: upToSeq - afterSeq }, (_, i) => ({ sessionId, seq: afterSeq + 1 + i }));
+}
+
+function placeKey({ sessionId, seq }: Place): string {
+  return `${seq} ${sessionId}`;
+}
+
+async function readPlaces(
+  tx: Transaction,
+  { name }: Dialect,
+  select: string,
+  places: readonly Place[],
+): Promise<Row[]> {
+  if (places.length === 0) return [];
+  const pairs = places.map(() => '(?,?)').join(',');
+  return tx.rows(
+    `${select} (session_id, seq) IN (${name === 'sqlite' ? `VALUES ${pairs}` : pairs})`,
+    places.flatMap((p): Value[] => [p.sessionId, p.seq]),
+  );
+}
+
+async function readRanges(tx: Transaction, select: string, stretches: readonly Stretch[]): Promise<Row[]> {
+  if (stretches.length === 0) return [];
+  return tx.rows(
+    `${select} ${stretches.map(() => '(session_id=? AND seq>? AND seq<=?)').join(' OR ')}`,
+    stretches.flatMap((s): Value[] => [s.sessionId, s.afterSeq, s.upToSeq]),
+  );
+}
+
+function put<T>(lists: Map<string, T[]>, key: string, value: T): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
 }
 
 /** In order, from `afterSeq` on. The two tables are read one after the other: what lies behind a hole waits for the next read. */
