@@ -1,28 +1,29 @@
-/** Turns of the event loop that a question may wait for others. They are short, unless there is much to do. */
-const TURNS = 8;
+/** A question of so many parts at once tells a storm: thousands of clients that come back. */
+const STORM = 8;
 
 /**
- * Makes many small questions one large one, without a timer: while one question is under way, the next ones collect.
+ * Makes many small questions one large one, without a timer: while one question is under way, the next ones collect. In a
+ * storm they may be given a little longer: the larger the question, the less each part of it costs.
  */
 export class Collector<Q, A> {
   readonly #ask: (questions: readonly Q[]) => Promise<readonly A[]>;
   readonly #most: number;
-  readonly #turn: (() => Promise<void>) | null;
+  readonly #pause: (() => Promise<void>) | null;
   #waiting: { question: Q; resolve: (answer: A) => void; reject: (error: unknown) => void }[] = [];
   #running = false;
 
   /**
    * @param ask answers all, in their order; when it rejects, so do all that it was asked
-   * @param turn resolves when a turn of the event loop has ended; without it only what is asked at once is put together
+   * @param pause how long to collect between two questions of a storm
    */
   constructor(
     most: number,
     ask: (questions: readonly Q[]) => Promise<readonly A[]>,
-    turn: (() => Promise<void>) | null = null,
+    pause: (() => Promise<void>) | null = null,
   ) {
     this.#most = most;
     this.#ask = ask;
-    this.#turn = turn;
+    this.#pause = pause;
   }
 
   ask(question: Q): Promise<A> {
@@ -37,7 +38,6 @@ export class Collector<Q, A> {
     // What else is asked in this turn of the event loop belongs to the first question.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      await this.#gather();
       const asked = this.#waiting.splice(0, this.#most);
       try {
         const answers = await this.#ask(asked.map((entry) => entry.question));
@@ -45,17 +45,8 @@ export class Collector<Q, A> {
       } catch (error) {
         for (const entry of asked) entry.reject(error);
       }
+      if (this.#pause && asked.length >= STORM && this.#waiting.length < this.#most) await this.#pause();
     }
     this.#running = false;
-  }
-
-  /** As long as every turn brings more, it is a storm: then the question may well become larger, and cost less for each. */
-  async #gather(): Promise<void> {
-    let before = 0;
-    for (let turns = 0; this.#turn && turns < TURNS; turns++) {
-      if (this.#waiting.length === before || this.#waiting.length >= this.#most) return;
-      before = this.#waiting.length;
-      await this.#turn();
-    }
   }
 }

@@ -10,8 +10,8 @@ export interface FollowingParts {
   readonly store: Store;
   readonly bus: Bus;
   readonly clock: Clock;
-  /** Resolves when the present turn of the event loop has ended. */
-  readonly turn: () => Promise<void>;
+  /** How long questions are collected when thousands of clients come back at once. */
+  readonly pause: () => Promise<void>;
 }
 
 /** Clocks of nodes and of the store may differ by so much before an inbox could miss something; it only costs repeats. */
@@ -30,8 +30,8 @@ export class Following {
 
   constructor(parts: FollowingParts) {
     this.#parts = parts;
-    const { store, turn } = parts;
-    this.#logs = new Collector(TOGETHER, (places) => store.logs(places), turn);
+    const { store, pause } = parts;
+    this.#logs = new Collector(TOGETHER, (places) => store.logs(places), pause);
     this.#heads = new Collector(TOGETHER * 2, async (ids) => {
       const heads = await store.heads([...new Set(ids)]);
       return ids.map((id) => heads.get(id) ?? 0);
