@@ -115,10 +115,12 @@ test('never says anything else than jose', async () => {
   // What is done to a token that was signed: nothing, mostly.
   const spoil = fc.oneof(
     { weight: 4, arbitrary: fc.constant((token: string) => token) },
-    fc.tuple(fc.nat(), fc.constantFrom(...'AQgw_-9z')).map(([at, letter]) => (token: string) => {
-      const place = at % token.length;
-      return token[place] === '.' ? token : token.slice(0, place) + letter + token.slice(place + 1);
-    }),
+    fc
+      .tuple(fc.nat(), fc.constantFrom('A', 'Q', 'g', 'w', '_', '-', '9', 'z'))
+      .map(([at, letter]) => (token: string) => {
+        const place = at % token.length;
+        return token[place] === '.' ? token : token.slice(0, place) + letter + token.slice(place + 1);
+      }),
     fc.constant((token: string) => token.slice(0, -1)),
     fc.constant((token: string) => `${token}A`),
   );
