@@ -14,8 +14,8 @@ const PLAIN = new Set(['alg', 'typ', 'kid']);
 export type CheckHmac = (token: string, options: JWTClaimVerificationOptions) => JWTPayload | null;
 
 /**
- * The short way for tokens under a secret. jose checks signatures by WebCrypto, in another thread: that takes ten times
- * as long, and when everybody comes back at once it is most of what a connection costs. The claims are jose's.
+ * The short way for tokens under a secret. jose checks signatures by WebCrypto, in another thread: that takes several
+ * times as long, and when everybody comes back at once it is much of what a connection costs. The claims are jose's.
  */
 export function hmacCheck(secret: string): CheckHmac {
   const key = createSecretKey(secret, 'utf8');
