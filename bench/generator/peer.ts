@@ -27,7 +27,7 @@ export class Peer implements FrameListener {
   }
 
   /** Connects, and shakes hands if there is a path. */
-  static open({ port, path }: Address, localAddress = '127.0.0.1'): Promise<Peer> {
+  static open({ port, path }: Address, localAddress?: string): Promise<Peer> {
     return new Promise((resolve, reject) => {
       let peer: Peer | undefined;
       let head = '';
@@ -55,7 +55,7 @@ export class Peer implements FrameListener {
       const socket = connect({
         port,
         host: '127.0.0.1',
-        localAddress,
+        ...(localAddress === undefined ? {} : { localAddress }),
         noDelay: true,
         onread: { buffer: shared, callback: onBytes },
       });
@@ -146,7 +146,11 @@ export async function openMany<T>(count: number, atOnce: number, open: (index: n
   return opened;
 }
 
-/** Loopback has many addresses, each with ports of its own: one alone has about 28,000. */
-export function sourceAddress(index: number): string {
-  return `127.0.0.${1 + Math.floor(index / 20_000)}`;
+/**
+ * Loopback has many addresses, each with ports of its own: one alone has about 28,000. The first is left to the kernel: a
+ * socket that is bound before it connects may use no port that any other has, and finding one among ten thousand taken
+ * ones costs milliseconds, many times what a server does for it.
+ */
+export function sourceAddress(index: number): string | undefined {
+  return index < 20_000 ? undefined : `127.0.0.${1 + Math.floor(index / 20_000)}`;
 }

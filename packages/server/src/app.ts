@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { addressReader } from './address.ts';
 import { createAuthenticate } from './auth.ts';
@@ -78,6 +79,8 @@ const UPKEEP_EVERY_MS = 500;
 const SWEEP_EVERY_MS = 2_000;
 const RENEW_EVERY_MS = LEASE_MS / 3;
 const DRAIN_MS = 4_000;
+/** What reading on may wait for others when thousands of clients come back at once. */
+const STORM_PAUSE_MS = 20;
 /** How long requests in flight may go on after the sockets are gone. */
 const LINGER_MS = 2_000;
 
@@ -153,7 +156,7 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
   const addressOf = addressReader(config.trustProxy);
   const gateway = new Gateway({
     chat,
-    following: new Following({ store, bus, clock }),
+    following: new Following({ store, bus, clock, pause: () => sleep(STORM_PAUSE_MS) }),
     hub,
     frames,
     presence,

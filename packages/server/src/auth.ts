@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { ChatError } from '@switchboard/protocol';
 import { type CryptoKey, type JWTPayload, jwtVerify, type JWTVerifyGetKey, type JWTVerifyOptions, SignJWT } from 'jose';
+import { hmacCheck } from './auth-hmac.ts';
 import { KeysAwayError, publicKeyAlgorithms, remoteKeys } from './auth-keys.ts';
 import { type Account, type ClaimRules, readClaims } from './claims.ts';
 import type { Clock } from './domain/ports.ts';
@@ -41,13 +42,20 @@ export async function createAuthenticate(settings: JwtSettings, clock: Clock): P
     ...(issuer === null ? {} : { issuer }),
     ...(audience === null ? {} : { audience }),
   };
+  const checkHmac = settings.key.kind === 'secret' ? hmacCheck(settings.key.secret) : null;
   const verify = async (token: string): Promise<JWTPayload> => {
     try {
       if (!isCompact(token)) throw new TypeError('not three parts of base64url');
-      const currentDate = new Date(clock.now());
-      // jose takes a key and a way to choose one, but has no single type for both.
-      const { payload } = await jwtVerify(token, key as JWTVerifyGetKey, { ...fixed, currentDate });
-      if (token.split('.', 2).some(repeatsName)) throw new TypeError('a name twice');
+      const options = { ...fixed, currentDate: new Date(clock.now()) };
+      const [header, claims] = token.split('.', 2) as [string, string];
+      let payload = checkHmac?.(token, options) ?? null;
+      if (!payload) {
+        // jose takes a key and a way to choose one, but has no single type for both.
+        const verified = await jwtVerify(token, key as JWTVerifyGetKey, options);
+        if (repeatsName(header, verified.protectedHeader)) throw new TypeError('a name twice');
+        payload = verified.payload;
+      }
+      if (repeatsName(claims, payload)) throw new TypeError('a name twice');
       return payload;
     } catch (error) {
       if (error instanceof KeysAwayError) throw new ChatError('UNAVAILABLE', { retryAfterMs: 2_000, cause: error });
@@ -86,9 +94,14 @@ function isCompact(token: string): boolean {
   return signature !== undefined && Buffer.from(signature, 'base64url').toString('base64url') === signature;
 }
 
-/** True when an object in a part of a token has a name twice: two readers of it may see two things (RFC 7519, 4). */
-function repeatsName(part: string): boolean {
+/**
+ * True when an object in a part of a token has a name twice: two readers of it may see two things (RFC 7519, 4).
+ * @param read what we saw in it
+ */
+function repeatsName(part: string, read: object): boolean {
   const json = Buffer.from(part, 'base64url').toString();
+  // Most are written as we would write them, and a name that stood twice would not be written twice.
+  if (JSON.stringify(read) === json) return false;
   const written = [...json.matchAll(/"(?:[^"\\]|\\.)*"\s*(:?)/g)].filter(([, colon]) => colon === ':').length;
   return written !== countNames(JSON.parse(json));
 }

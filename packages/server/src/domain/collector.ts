@@ -1,16 +1,29 @@
+/** A question of so many parts at once tells a storm: thousands of clients that come back. */
+const STORM = 8;
+
 /**
- * Makes many small questions one large one, without a timer: while one question is under way, the next ones collect.
- * @param ask answers all, in their order; when it rejects, so do all that it was asked
+ * Makes many small questions one large one, without a timer: while one question is under way, the next ones collect. In a
+ * storm they may be given a little longer: the larger the question, the less each part of it costs.
  */
 export class Collector<Q, A> {
   readonly #ask: (questions: readonly Q[]) => Promise<readonly A[]>;
   readonly #most: number;
+  readonly #pause: (() => Promise<void>) | null;
   #waiting: { question: Q; resolve: (answer: A) => void; reject: (error: unknown) => void }[] = [];
   #running = false;
 
-  constructor(most: number, ask: (questions: readonly Q[]) => Promise<readonly A[]>) {
+  /**
+   * @param ask answers all, in their order; when it rejects, so do all that it was asked
+   * @param pause how long to collect between two questions of a storm
+   */
+  constructor(
+    most: number,
+    ask: (questions: readonly Q[]) => Promise<readonly A[]>,
+    pause: (() => Promise<void>) | null = null,
+  ) {
     this.#most = most;
     this.#ask = ask;
+    this.#pause = pause;
   }
 
   ask(question: Q): Promise<A> {
@@ -32,6 +45,7 @@ export class Collector<Q, A> {
       } catch (error) {
         for (const entry of asked) entry.reject(error);
       }
+      if (this.#pause && asked.length >= STORM && this.#waiting.length < this.#most) await this.#pause();
     }
     this.#running = false;
   }

@@ -10,11 +10,13 @@ export interface FollowingParts {
   readonly store: Store;
   readonly bus: Bus;
   readonly clock: Clock;
+  /** How long questions are collected when thousands of clients come back at once. */
+  readonly pause: () => Promise<void>;
 }
 
 /** Clocks of nodes and of the store may differ by so much before an inbox could miss something; it only costs repeats. */
 const INBOX_MARGIN_MS = 60_000;
-const TOGETHER = 200;
+const TOGETHER = 500;
 
 /**
  * What a client needs to stay in step with session logs: reading on from a place, the newest place of each log, and
@@ -28,9 +30,9 @@ export class Following {
 
   constructor(parts: FollowingParts) {
     this.#parts = parts;
-    const { store } = parts;
-    this.#logs = new Collector(TOGETHER, (places) => store.logs(places));
-    this.#heads = new Collector(TOGETHER * 5, async (ids) => {
+    const { store, pause } = parts;
+    this.#logs = new Collector(TOGETHER, (places) => store.logs(places), pause);
+    this.#heads = new Collector(TOGETHER * 2, async (ids) => {
       const heads = await store.heads([...new Set(ids)]);
       return ids.map((id) => heads.get(id) ?? 0);
     });

@@ -1,8 +1,9 @@
 import type { CaughtUp, LogPlace, MessageRange } from '../domain/ports.ts';
+import type { Receipt } from '../domain/receipts.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
-import { type Dialect, marks, type Row, type Transaction, type Value } from './dialect.ts';
+import { type Dialect, marks, type Row, type Value } from './dialect.ts';
 import type { Read } from './figures.ts';
-import { receiptsOf } from './receipts.ts';
+import { receiptOf } from './receipts.ts';
 import { chatMessage, eventColumns, messageColumns, sessionColumns, sessionEvent, sessionState } from './rows.ts';
 
 /** Events of all logs of one read together, about: what one answer may weigh. */
@@ -72,59 +73,125 @@ async function readPage(
  * Reads many sessions and what follows in their logs, in a handful of queries however many sessions there are.
  * @returns for each place the session with the next stretch of its log, or null when there is no such session
  */
-export function readLogs(dialect: Dialect, places: readonly LogPlace[]): Promise<(CaughtUp | null)[]> {
-  return dialect.transaction(async (tx) => {
-    const ids = [...new Set(places.map((p) => p.sessionId))];
-    const rows = await tx.rows(
-      `SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE session_id IN (${marks(ids)})`,
-      ids,
-    );
-    const sessions = new Map(rows.map(sessionState).map((s) => [s.sessionId, s]));
-    const receipts = rows.length === 0 ? [] : await receiptsOf(tx, ids);
-    const behind = places.filter((p) => (sessions.get(p.sessionId)?.lastSeq ?? 0) > p.afterSeq);
-    const each = Math.min(EVENTS_EACH, Math.max(20, Math.floor(EVENTS / (behind.length || 1))));
-    const events = await readStretches(tx, dialect, behind, each);
-    return places.map((place): CaughtUp | null => {
-      const session = sessions.get(place.sessionId);
-      if (!session) return null;
-      const next = unbroken(events.get(place.sessionId) ?? [], place.afterSeq, each);
-      return { session, events: next, receipts: receipts.filter((r) => r.sessionId === place.sessionId) };
-    });
+export async function readLogs(
+  read: Read,
+  name: Dialect['name'],
+  places: readonly LogPlace[],
+): Promise<(CaughtUp | null)[]> {
+  const sessions = await readFollowed(read, [...new Set(places.map((p) => p.sessionId))]);
+  const lastSeq = (p: LogPlace): number => sessions.get(p.sessionId)?.session.lastSeq ?? 0;
+  const behind = places.filter((p) => lastSeq(p) > p.afterSeq);
+  const each = Math.min(EVENTS_EACH, Math.max(20, Math.floor(EVENTS / (behind.length || 1))));
+  const stretches = behind.map((p) => ({ ...p, upToSeq: Math.min(lastSeq(p), p.afterSeq + each) }));
+  const events = await readStretches(read, name, stretches);
+  return places.map((place): CaughtUp | null => {
+    const found = sessions.get(place.sessionId);
+    return found ? { ...found, events: unbroken(events.get(place.sessionId) ?? [], place.afterSeq, each) } : null;
   });
 }
 
 /** The next `limit` events of one log. */
-export async function readLog(dialect: Dialect, place: LogPlace, limit: number): Promise<SessionEvent[]> {
-  const events = await dialect.transaction((tx) => readStretches(tx, dialect, [place], limit));
+export async function readLog(
+  read: Read,
+  name: Dialect['name'],
+  place: LogPlace,
+  limit: number,
+): Promise<SessionEvent[]> {
+  const events = await readStretches(read, name, [{ ...place, upToSeq: place.afterSeq + limit }]);
   return unbroken(events.get(place.sessionId) ?? [], place.afterSeq, limit);
 }
 
-/** Stretches are cut by seq, not by LIMIT: messages and other events share the numbers, so the two tables fit together. */
-async function readStretches(
-  tx: Transaction,
-  dialect: Dialect,
-  places: readonly LogPlace[],
-  limit: number,
-): Promise<Map<string, SessionEvent[]>> {
-  const found = new Map<string, SessionEvent[]>();
-  if (places.length === 0) return found;
-  const where = places.map(() => '(session_id=? AND seq>? AND seq<=?)').join(' OR ');
-  const values = places.flatMap((p): Value[] => [p.sessionId, p.afterSeq, p.afterSeq + limit]);
-  const add = (row: Row, event: SessionEvent): void => {
+/** Sessions with how far their readers have got, in one query: in a storm each round trip counts more than a few columns. */
+async function readFollowed(
+  read: Read,
+  ids: readonly string[],
+): Promise<Map<string, { session: SessionState; receipts: Receipt[] }>> {
+  const rows = await read(
+    `SELECT ${sessionColumns.map((c) => `s.${c}`).join(',')}, r.reader_type, r.reader_id, r.delivered_seq, r.read_seq
+     FROM chat_sessions s LEFT JOIN chat_receipts r ON r.session_id=s.session_id WHERE s.session_id IN (${marks(ids)})`,
+    ids,
+  );
+  const found = new Map<string, { session: SessionState; receipts: Receipt[] }>();
+  for (const row of rows) {
     const id = row['session_id'] as string;
-    const list = found.get(id);
-    if (list) list.push(event);
-    else found.set(id, [event]);
-  };
-  const messages = `SELECT ${messageColumns.join(',')} FROM ${messagesBySeq[dialect.name]}`;
-  for (const row of await tx.rows(`${messages} WHERE ${where}`, values)) {
-    const message = chatMessage(row);
-    add(row, { kind: 'message', seq: message.seq, at: message.createdAt, message });
-  }
-  for (const row of await tx.rows(`SELECT ${eventColumns.join(',')} FROM chat_events WHERE ${where}`, values)) {
-    add(row, sessionEvent(row));
+    const one = found.get(id) ?? { session: sessionState(row), receipts: [] };
+    found.set(id, one);
+    if (row['reader_type'] !== null) one.receipts.push(receiptOf(row));
   }
   return found;
+}
+
+/** A stretch of a log: behind `afterSeq`, `upToSeq` included. */
+interface Stretch extends LogPlace {
+  readonly upToSeq: number;
+}
+
+/** A stretch of so many events is asked for event by event, which costs a third of asking for a range; a longer one is not. */
+const SHORT = 20;
+
+/** Stretches are cut by seq, not by LIMIT: messages and other events share the numbers, so the two tables fit together. */
+async function readStretches(
+  read: Read,
+  name: Dialect['name'],
+  stretches: readonly Stretch[],
+): Promise<Map<string, SessionEvent[]>> {
+  const found = new Map<string, SessionEvent[]>();
+  const short = stretches.filter((s) => s.upToSeq - s.afterSeq <= SHORT);
+  const long = stretches.filter((s) => s.upToSeq - s.afterSeq > SHORT);
+  const places = short.flatMap(placesIn);
+  const messages = `SELECT ${messageColumns.join(',')} FROM ${messagesBySeq[name]} WHERE`;
+  const there = new Set<string>();
+  for (const row of [
+    ...(await readPlaces(read, name, messages, places)),
+    ...(await readRanges(read, messages, long)),
+  ]) {
+    const message = chatMessage(row);
+    put(found, message.sessionId, { kind: 'message', seq: message.seq, at: message.createdAt, message });
+    there.add(placeKey(message));
+  }
+  // What is no message is another event: mostly there is none to ask for.
+  const others = places.filter((place) => !there.has(placeKey(place)));
+  const events = `SELECT ${eventColumns.join(',')} FROM chat_events WHERE`;
+  for (const row of [...(await readPlaces(read, name, events, others)), ...(await readRanges(read, events, long))]) {
+    put(found, row['session_id'] as string, sessionEvent(row));
+  }
+  return found;
+}
+
+interface Place {
+  readonly sessionId: string;
+  readonly seq: number;
+}
+
+function placesIn({ sessionId, afterSeq, upToSeq }: Stretch): Place[] {
+  return Array.from({ length: upToSeq - afterSeq }, (_, i) => ({ sessionId, seq: afterSeq + 1 + i }));
+}
+
+function placeKey({ sessionId, seq }: Place): string {
+  return `${seq} ${sessionId}`;
+}
+
+async function readPlaces(read: Read, name: Dialect['name'], select: string, places: readonly Place[]): Promise<Row[]> {
+  if (places.length === 0) return [];
+  const pairs = places.map(() => '(?,?)').join(',');
+  return read(
+    `${select} (session_id, seq) IN (${name === 'sqlite' ? `VALUES ${pairs}` : pairs})`,
+    places.flatMap((p): Value[] => [p.sessionId, p.seq]),
+  );
+}
+
+async function readRanges(read: Read, select: string, stretches: readonly Stretch[]): Promise<Row[]> {
+  if (stretches.length === 0) return [];
+  return read(
+    `${select} ${stretches.map(() => '(session_id=? AND seq>? AND seq<=?)').join(' OR ')}`,
+    stretches.flatMap((s): Value[] => [s.sessionId, s.afterSeq, s.upToSeq]),
+  );
+}
+
+function put<T>(lists: Map<string, T[]>, key: string, value: T): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
 }
 
 /** In order, from `afterSeq` on. The two tables are read one after the other: what lies behind a hole waits for the next read. */

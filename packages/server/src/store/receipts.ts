@@ -54,18 +54,22 @@ export function storeReceipts(dialect: Dialect, receipts: readonly Receipt[]): P
   });
 }
 
-export async function receiptsOf(tx: Transaction, sessionIds: readonly string[]): Promise<Receipt[]> {
+async function receiptsOf(tx: Transaction, sessionIds: readonly string[]): Promise<Receipt[]> {
   const rows = await tx.rows(
     `SELECT ${COLUMNS.join(',')} FROM chat_receipts WHERE session_id IN (${marks(sessionIds)})`,
     sessionIds,
   );
-  return rows.map((row) => ({
+  return rows.map(receiptOf);
+}
+
+export function receiptOf(row: Row): Receipt {
+  return {
     sessionId: row['session_id'] as string,
     readerType: row['reader_type'] as Receipt['readerType'],
     readerId: row['reader_id'] as number,
     deliveredSeq: row['delivered_seq'] as number,
     readSeq: row['read_seq'] as number,
-  }));
+  };
 }
 
 /** Positions only go forward, and what is read has been delivered. */

@@ -90,11 +90,11 @@ export class SqlStore implements Store {
   }
 
   log(sessionId: string, afterSeq: number, limit: number): Promise<readonly SessionEvent[]> {
-    return this.#read(() => readLog(this.#dialect, { sessionId, afterSeq }, limit));
+    return this.#read(() => readLog(this.#rows, this.#dialect.name, { sessionId, afterSeq }, limit));
   }
 
   logs(places: readonly LogPlace[]): Promise<readonly (CaughtUp | null)[]> {
-    return this.#read(() => readLogs(this.#dialect, places));
+    return this.#read(() => readLogs(this.#rows, this.#dialect.name, places));
   }
 
   async heads(sessionIds: readonly string[]): Promise<ReadonlyMap<string, number>> {

@@ -204,6 +204,32 @@ onEveryStore('reads', (bench) => {
     expect(await store.heads([])).toEqual(new Map());
   });
 
+  test('logs whose clients are far behind, a little, and not at all, with events of both kinds, in one question', async () => {
+    const store = await seed();
+    for (const id of ['far', 'near', 'same']) {
+      for (let i = 0; i < (id === 'far' ? 60 : 4); i++) {
+        await appendOk(store, command('message', id, { content: `m${i}` }));
+        if (i === 3) await appendOk(store, command('claim', id, { by: admin(7) }));
+      }
+    }
+    await appendOk(store, command('close', 'far', { by: admin(7) }));
+    const whole = await store.log('far', 0, 500);
+    expect(whole.map((e) => e.seq)).toEqual(Array.from({ length: whole.length }, (_, i) => i + 1));
+    const end = whole.length;
+    const logs = await store.logs([
+      { sessionId: 'far', afterSeq: 0 },
+      { sessionId: 'near', afterSeq: 3 },
+      { sessionId: 'same', afterSeq: 5 },
+      { sessionId: 'far', afterSeq: end - 8 },
+      { sessionId: 'far', afterSeq: end },
+      { sessionId: 'far', afterSeq: end + 1 },
+    ]);
+    expect(logs.map((l) => l?.session.lastSeq)).toEqual([end, 5, 5, end, end, end]);
+    expect(logs.map((l) => l?.events)).toEqual([whole, await store.log('near', 3, 2), [], whole.slice(-8), [], []]);
+    expect(logs[1]?.events.map((e) => e.kind)).toEqual(['message', 'status']);
+    expect(new Set(logs[3]?.events.map((e) => e.kind))).toContain('status');
+  });
+
   test('inbox: what is open, and what was said, closed or rated since a moment', async () => {
     const store = await seed();
     for (const id of ['open', 'old-closed', 'new-closed', 'spoke', 'new-rated'])
