@@ -20,6 +20,8 @@ export async function bundle(folder) {
     input: { main: here('src/main.ts') },
     platform: 'node',
     external,
+    // What is called only to see whether it throws looks useless to such tools, and is not: nothing is left out.
+    treeshake: false,
     resolve: { alias: { '@switchboard/protocol': here('../protocol/src/index.ts') } },
     // What Node.js 20 has.
     transform: { target: 'es2023' },
@@ -34,6 +36,7 @@ export async function bundle(folder) {
     // Beside each other, as package-root.ts asks.
     chunkFileNames: 'main-[name].js',
     sourcemap: true,
+    minify: false,
   });
   await bundler.close();
   const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
