@@ -3,7 +3,7 @@
  * beside it): a start that has to look for a thousand modules takes three times as long. What programs import
  * (`dist/index.js`) stays as the compiler makes it.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -11,8 +11,8 @@ import { rolldown } from 'rolldown';
 /** @param {string} path */
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Has machine code of its own, which is found beside its package. */
-const external = ['@photostructure/sqlite'];
+/** Have machine code of their own, which is found beside the package. The client of Redis does without the second. */
+const external = ['@photostructure/sqlite', '@node-rs/xxhash'];
 
 /** @param {string} folder where to put the program */
 export async function bundle(folder) {
@@ -20,15 +20,12 @@ export async function bundle(folder) {
     input: { main: here('src/main.ts') },
     platform: 'node',
     external,
-    // What is called only to see whether it throws looks useless to such tools, and is not: nothing is left out.
+    // Nothing is left out, here and by `minify`: what is called only to see whether it throws looks useless, and is not.
     treeshake: false,
     resolve: { alias: { '@switchboard/protocol': here('../protocol/src/index.ts') } },
     // What Node.js 20 has.
     transform: { target: 'es2023' },
   });
-  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-    if (/^main([-.].*)?$/.test(name)) rmSync(join(folder, name));
-  }
   const { output } = await bundler.write({
     dir: folder,
     format: 'esm',
@@ -39,6 +36,10 @@ export async function bundle(folder) {
     minify: false,
   });
   await bundler.close();
+  const made = new Set(output.map(({ fileName }) => fileName));
+  for (const name of readdirSync(folder)) {
+    if (/^main[-.]/.test(name) && !made.has(name)) rmSync(join(folder, name));
+  }
   const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
   writeFileSync(join(folder, 'main-licenses.txt'), licenses(modules));
   return output;
@@ -49,7 +50,9 @@ export async function bundle(folder) {
  * @param {readonly string[]} modules
  */
 function licenses(modules) {
-  const folders = new Set(modules.flatMap((file) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file) ?? []));
+  const folders = new Set(
+    modules.flatMap((file) => /^.*[/\\]node_modules[/\\](?:@[^/\\]+[/\\])?[^/\\]+/.exec(file) ?? []),
+  );
   return [...folders]
     .sort()
     .map((folder) => {
