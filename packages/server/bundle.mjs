@@ -17,7 +17,8 @@ const external = ['@photostructure/sqlite', '@node-rs/xxhash'];
 /** @param {string} folder where to put the program */
 export async function bundle(folder) {
   const bundler = await rolldown({
-    input: { main: here('src/main.ts') },
+    // A thread starts from a file of its own, which it looks for beside the one that starts it.
+    input: { main: here('src/main.ts'), 'sqlite-worker': here('src/store/sqlite-worker.ts') },
     platform: 'node',
     external,
     // Nothing is left out, here and by `minify`: what is called only to see whether it throws looks useless, and is not.

@@ -43,6 +43,12 @@ test('a start on SQLite reads a handful of files, and neither the driver of MySQ
   expect(read.size).toBeLessThan(20);
 });
 
+test('the thread that it starts is there', () => {
+  const text = [...chunks.values()].map(({ code }) => code).join('\n');
+  expect(text).toContain('new Worker(new URL(`./sqlite-worker${extname(import.meta.url)}`');
+  expect([...chunks.keys()]).toContain('sqlite-worker.js');
+});
+
 test('the licences of all packages in it go along', () => {
   const told = readFileSync(join(folder, 'main-licenses.txt'), 'utf8');
   const packages = [...packagesIn(chunks.keys())];
