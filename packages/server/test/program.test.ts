@@ -15,7 +15,7 @@ const chunks = new Map(
 /** The files that are read for these, with all that they import at once. */
 function readFor(names: readonly string[], read = new Set<string>()): Set<string> {
   for (const name of names) {
-    if (read.has(name)) continue;
+    if (read.has(name) || !chunks.has(name)) continue;
     read.add(name);
     readFor(chunks.get(name)?.imports ?? [], read);
   }
@@ -40,7 +40,7 @@ test('a start on SQLite reads a handful of files, and neither the driver of MySQ
   const packages = packagesIn(read);
   expect([...packages]).toEqual(expect.arrayContaining(['fastify', 'kysely', 'typebox']));
   expect([...packages].filter((name) => /mysql|redis|^ws$/.test(name))).toEqual([]);
-  expect(read.size).toBeLessThan(20);
+  expect(read.size).toBeLessThan(15);
 });
 
 test('the thread that it starts is there', () => {
