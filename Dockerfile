@@ -11,10 +11,10 @@ RUN npm ci --include=dev --workspace @switchboard/protocol --workspace @switchbo
 COPY tsconfig.base.json ./
 COPY packages/protocol packages/protocol
 COPY packages/server packages/server
-RUN node node_modules/typescript/bin/tsc -b packages/server
+RUN node node_modules/typescript/bin/tsc -b packages/server && node packages/server/bundle.mjs
 # Node.js 24 has SQLite built in, so the optional driver stays out.
 RUN npm ci --omit=dev --omit=optional --workspace @switchboard/protocol --workspace @switchboard/server \
-  && rm -rf packages/*/src packages/*/tsconfig.json \
+  && rm -rf packages/*/src packages/*/tsconfig.json packages/*/bundle.mjs \
   && find packages -name '*.map' -delete -o -name '.tsbuildinfo' -delete
 
 FROM node:24-bookworm-slim

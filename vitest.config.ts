@@ -18,7 +18,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['packages/*/test/**/*.test.ts', 'conformance/**/*.test.ts', 'testing/**/*.test.ts'],
-          globalSetup: ['testing/global-setup.ts'],
+          globalSetup: ['scripts/fresh-bundles.mjs', 'testing/global-setup.ts'],
           // Real servers on real sockets: two files at a time, in processes of their own.
           pool: 'forks',
           maxWorkers: Math.min(2, availableParallelism()),

@@ -10,13 +10,34 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const compiler = join(root, 'node_modules/typescript/bin/tsc');
-const bundler = join(root, 'packages/client/bundle.mjs');
+
+/**
+ * What is made of sources by another tool than the compiler, which an image with a finished build does not have.
+ * @typedef {object} Bundle
+ * @property {string} tool
+ * @property {string[]} from folders and files
+ * @property {string[]} to what must not be older
+ */
+/** @type {Bundle[]} */
+const bundles = [
+  {
+    tool: 'packages/client/bundle.mjs',
+    from: ['packages/client/src'],
+    to: ['packages/client/dist/switchboard-client.global.js', 'packages/client/dist/switchboard-client.min.js'],
+  },
+  {
+    tool: 'packages/server/bundle.mjs',
+    from: ['packages/server/src', 'packages/protocol/src', 'node_modules/.package-lock.json'],
+    // Written last.
+    to: ['packages/server/dist/main-licenses.txt'],
+  },
+];
 
 /** Enough to run the server: an image with a finished build and no development tools is left as it is. */
 export function setUpToRun() {
   const toBuild = sourcePackages().some((folder) => !existsSync(join(folder, 'dist/.tsbuildinfo')));
   install({ dev: toBuild });
-  if (existsSync(compiler)) build();
+  if (existsSync(compiler) && (compiledIsStale() || bundles.some(isStale))) build();
 }
 
 /** Enough to work on it. */
@@ -72,19 +93,42 @@ function build() {
     return built && [...configs, join(folder, 'tsconfig.json')].some((file) => statSync(file).mtimeMs > built.mtimeMs);
   });
   run(process.execPath, [compiler, '-b', ...(force ? ['--force'] : [])]);
-  if (bundlesAreStale()) run(process.execPath, [bundler]);
+  bundle();
 }
 
-/** What a page loads of the SDK, made of its sources by a tool that an image with a finished build does not have. */
-function bundlesAreStale() {
-  const from = join(root, 'packages/client/src');
-  if (!existsSync(from) || !existsSync(join(root, 'node_modules/rolldown'))) return false;
-  const sources = [bundler, ...readdirSync(from).map((name) => join(from, name))].map((file) => statSync(file).mtimeMs);
-  return ['global', 'min'].some((kind) => {
-    const file = join(root, `packages/client/dist/switchboard-client.${kind}.js`);
-    const made = statSync(file, { throwIfNoEntry: false });
-    return !made || made.mtimeMs < Math.max(...sources);
+/** Makes anew what is older than its sources. */
+export function bundle() {
+  for (const { tool } of bundles.filter(isStale)) run(process.execPath, [join(root, tool)]);
+}
+
+/** Whether the compiler may have something to do: to be told so by itself takes it longer than the server needs to start. */
+function compiledIsStale() {
+  return sourcePackages().some((folder) => {
+    const sources = ['src', 'tsconfig.json', '../../tsconfig.base.json', '../../tsconfig.json'];
+    return lastChange(sources.map((path) => join(folder, path))) > lastChange([join(folder, 'dist/.tsbuildinfo')]);
   });
+}
+
+/** @param {Bundle} bundle */
+function isStale({ tool, from, to }) {
+  const sources = [tool, ...from].map((path) => join(root, path));
+  if (!sources.every(existsSync) || !existsSync(join(root, 'node_modules/rolldown'))) return false;
+  return to.some((path) => lastChange([join(root, path)]) < lastChange(sources));
+}
+
+/**
+ * When any of these, or anything in them, changed last; 0 if there is none. A folder changes when a file comes or goes.
+ * @param {string[]} paths
+ */
+function lastChange(paths) {
+  let latest = 0;
+  for (const path of paths) {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (!found) continue;
+    const inside = found.isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [];
+    latest = Math.max(latest, found.mtimeMs, lastChange(inside));
+  }
+  return latest;
 }
 
 function sourcePackages() {

@@ -1,16 +1,18 @@
-import { Compile, type Validator } from 'typebox/compile';
 import type { TSchema } from 'typebox';
+import { Compile, type Validator } from 'typebox/schema';
 import { type Fault, ChatError, invalid } from './errors.ts';
 import { limits } from './limits.ts';
 
-type SchemaError = ReturnType<Validator['Errors']>[number];
+type SchemaError = ReturnType<Validator['Errors']>[1][number];
 
-/** Turns a schema into a checker. Compile once, at start: compiling costs far more than checking. */
+/** Turns a schema into a checker. It is compiled when it checks first: a start has no time for all of them. */
 export function checker<T extends TSchema>(schema: T): (value: unknown, root?: string) => void {
-  const compiled = Compile(schema);
+  let compiled: Validator | undefined;
   return (value, root = '') => {
+    compiled ??= Compile(schema);
     if (compiled.Check(value)) return;
-    throw new ChatError('INVALID_PARAMETER', { fault: describe(schema, compiled.Errors(value), root) });
+    const [, errors] = compiled.Errors(value);
+    throw new ChatError('INVALID_PARAMETER', { fault: describe(schema, errors, root) });
   };
 }
 

@@ -1,10 +1,11 @@
-import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import type { Switchboard } from './app.ts';
 import { mintToken } from './auth.ts';
 import { systemClock } from './clock.ts';
 import { type Config, ConfigError, environment, readConfig } from './config.ts';
 import { createLog, type Log } from './log.ts';
+import { packageRoot } from './package-root.ts';
 import { settingsHelp } from './settings.ts';
 import { NewerDatabaseError } from './store/migrate.ts';
 import { addVerbs } from './verbs/verbs.ts';
@@ -12,7 +13,7 @@ import { addVerbs } from './verbs/verbs.ts';
 /** Exit statuses: 0 done, 1 could not go on, 2 a setting is wrong. */
 export async function run(argv: readonly string[]): Promise<number> {
   let status = 0;
-  const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+  const { version } = JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string };
   const program = new Command('switchboard')
     .description('Customer-service chat server')
     .version(version)

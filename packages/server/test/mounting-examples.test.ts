@@ -126,6 +126,7 @@ describe('installed from the tarballs', () => {
       );
       expect(strange).toEqual([]);
       for (const file of ['README.md', 'LICENSE', 'package.json']) expect(files).toContain(file);
+      if (name === 'server') expect(files).toContain(join('dist', 'main-licenses.txt'));
     }
     const { stdout } = await execute(join(folder, 'node_modules/.bin/switchboard'), ['--version'], { cwd: folder });
     expect(stdout.trim()).toBe('0.1.0');

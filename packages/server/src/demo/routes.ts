@@ -5,9 +5,8 @@ import { plainAddress } from '../address.ts';
 import { mintToken } from '../auth.ts';
 import type { Config } from '../config.ts';
 import type { Clock } from '../domain/ports.ts';
+import { packageRoot } from '../package-root.ts';
 
-/** Beside `src` and `dist` alike. */
-const FOLDER = new URL('../../demo/', import.meta.url);
 const FILES = [
   ['/', 'index.html', 'text/html'],
   ['/demo.css', 'demo.css', 'text/css'],
@@ -29,7 +28,7 @@ const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x
 export function demoRoutes({ jwt, frameNames }: Config, clock: Clock): (server: FastifyInstance) => Promise<void> {
   return async (server) => {
     for (const [url, file, type] of FILES) {
-      const content = readFileSync(new URL(file, FOLDER));
+      const content = readFileSync(new URL(`demo/${file}`, packageRoot));
       server.get(url, async (request, reply) => {
         reply.header('content-security-policy', policy(request));
         return reply.type(`${type}; charset=utf-8`).send(content);

@@ -7,10 +7,9 @@ import {
   preferredLanguage,
 } from '@switchboard/protocol';
 import type { FastifyInstance } from 'fastify';
+import { packageRoot } from '../package-root.ts';
 import type { Admission } from './admission.ts';
 
-/** Beside `src` and `dist` alike. */
-const PACKAGE = new URL('../../', import.meta.url);
 const FILES = [
   ['/docs', 'index.html', 'text/html'],
   ['/docs/websocket', 'index.html', 'text/html'],
@@ -58,7 +57,7 @@ export async function docsRoutes(
 ): Promise<void> {
   server.addHook('onRequest', (request) => admission.admit(request, 'open'));
 
-  const { version } = JSON.parse(readFileSync(new URL('package.json', PACKAGE), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(new URL('package.json', packageRoot), 'utf8')) as { version: string };
   const makers = {
     '/openapi.json': (language: Language) => openApiDocument(routes, { version, language }),
     '/asyncapi.json': (language: Language) => asyncApiDocument({ version, language, frameNames }),
@@ -76,7 +75,7 @@ export async function docsRoutes(
   }
 
   for (const [url, file, type] of FILES) {
-    const content = readFileSync(new URL(`docs-site/${file}`, PACKAGE));
+    const content = readFileSync(new URL(`docs-site/${file}`, packageRoot));
     server.get(url, async (_request, reply) => {
       reply.header('content-security-policy', POLICY);
       return reply.type(`${type}; charset=utf-8`).send(content);
