@@ -1,7 +1,7 @@
 import type { SessionStatus } from '@switchboard/protocol';
-import { endOf, SILENT } from '../domain/figures.ts';
+import { endOf, SILENT, STRETCH_MS } from '../domain/figures.ts';
 import type { SessionPlace, SessionRange, SessionSummary } from '../domain/ports.ts';
-import { type Row, toTime, type Value } from './dialect.ts';
+import { marks, type Row, toTime, type Value } from './dialect.ts';
 import { type Read, readStretch } from './figures.ts';
 import { chatMessage, messageColumns, sessionColumns, sessionState } from './rows.ts';
 
@@ -15,6 +15,7 @@ interface Part {
 type Which = readonly SessionStatus[];
 const EVERY: Which = ['waiting', 'active', 'closed'];
 
+const NEWEST_FIRST = 'ORDER BY last_message_time DESC, session_id DESC';
 const ANY: Part = { sql: '1=1', values: [] };
 const SILENT_ONES: Part = { sql: 'last_message_time IS NULL', values: [] };
 
@@ -36,7 +37,7 @@ export async function readSessions(read: Read, range: SessionRange): Promise<Ses
   if (!stretch) return [];
   const skip = offset - stretch.before;
   const ids =
-    stretch.slot === SILENT ? silent(which, pageSize, skip) : fromMoment(which, endOf(stretch.slot), pageSize, skip);
+    stretch.slot === SILENT ? silent(which, pageSize, skip) : fromStretch(which, stretch.slot, pageSize, skip);
   return summaries(read, ids, pageSize);
 }
 
@@ -59,9 +60,17 @@ const fromTop = (which: Which, limit: number, skip: number): Part => newest(whic
 /** Sessions without a message are the end of the list. NULL compares with nothing: they are a range of their own. */
 const silent = (which: Which, limit: number, skip = 0): Part => newest(which, SILENT_ONES, limit, skip);
 
-function fromMoment(which: Which, before: number, limit: number, skip: number): Part {
-  const earlier = { sql: 'last_message_time<?', values: [toTime(before)] };
-  return oneAfterTheOther(newest(which, earlier, limit, skip), silent(which, limit));
+function fromStretch(which: Which, slot: number, limit: number, skip: number): Part {
+  const end = endOf(slot);
+  const start = toTime(end - STRETCH_MS);
+  // What is skipped lies within the stretch: sorting all of it costs less than merging what else there is.
+  const inside = {
+    sql: `SELECT session_id AS id, last_message_time AS moment FROM chat_sessions
+      WHERE status IN (${marks(which)}) AND last_message_time<? AND last_message_time>=? ${NEWEST_FIRST} LIMIT ? OFFSET ?`,
+    values: [...which, toTime(end), start, limit, skip],
+  };
+  const older = newest(which, { sql: 'last_message_time<?', values: [start] }, limit, 0);
+  return oneAfterTheOther(inside, older, silent(which, limit));
 }
 
 function behind(which: Which, { lastMessageTime, sessionId }: SessionPlace, limit: number): Part {
@@ -82,7 +91,7 @@ function behind(which: Which, { lastMessageTime, sessionId }: SessionPlace, limi
 function newest(which: Which, condition: Part, limit: number, skip: number): Part {
   const range = (status: SessionStatus, count: number, offset: number): Part => ({
     sql: `SELECT session_id AS id, last_message_time AS moment FROM chat_sessions WHERE status=? AND ${condition.sql}
-      ORDER BY last_message_time DESC, session_id DESC LIMIT ? OFFSET ?`,
+      ${NEWEST_FIRST} LIMIT ? OFFSET ?`,
     values: [status, ...condition.values, count, offset],
   });
   if (which.length === 1) return range(which[0] as SessionStatus, limit, skip);
