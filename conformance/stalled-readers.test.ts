@@ -66,20 +66,3 @@ test(
   },
   LONG,
 );
-
-test('R4.24 a reader who reads is told whatever one commit brings, be it megabytes', async () => {
-  const { server, house } = await bootHere();
-  const reader = await GreetedPeer.open(server.url, house.adminToken(newId()), 'admin');
-  const [first, ...users] = await Promise.all(Array.from({ length: 20 }, () => house.user(newId())));
-  // A commit of one message is under way while all the others come in, and share the next one.
-  await first?.say('hello');
-  const content = emoji(9_900);
-  const each = 40;
-  for (const user of users) for (let i = 0; i < each; i++) user.send({ type: 'send_message', data: { content } });
-  await eventually(
-    () => reader.frames.filter((f) => f.type === 'new_user_message').length === users.length * each + 1,
-    'the reader to have heard every message',
-    LONG,
-  );
-  expect(reader.socket.readyState).toBe(reader.socket.OPEN);
-}, 240_000);

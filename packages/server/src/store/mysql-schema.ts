@@ -18,7 +18,6 @@ export const mysqlMigrations: Readonly<Record<string, Migration>> = {
   '0006-absent-admins': noteAbsentAdmins,
   '0007-figures': figures,
   '0008-indexes-of-changes': indexesOfChanges,
-  '0009-one-index-of-lists': oneIndexOfLists,
 };
 
 async function all(run: Run, statements: readonly string[]): Promise<void> {
@@ -116,6 +115,7 @@ const wantedIndexes = {
     idx_status: 'INDEX idx_status (status)',
     idx_created_at: 'INDEX idx_created_at (created_at)',
     idx_status_last_message: 'INDEX idx_status_last_message (status, last_message_time, session_id)',
+    idx_last_message: 'INDEX idx_last_message (last_message_time, session_id)',
     idx_admin_status: 'INDEX idx_admin_status (admin_id, status)',
     idx_user_status: 'INDEX idx_user_status (user_id, status)',
     idx_waiting: 'INDEX idx_waiting (status, waiting_since)',
@@ -178,12 +178,5 @@ async function indexesOfChanges(run: Run): Promise<void> {
   if (unneeded.length > 0) await run(`ALTER TABLE chat_sessions ${unneeded.map((n) => `DROP INDEX ${n}`).join(', ')}`);
   if (!(await indexNames(run, 'chat_events')).has('idx_created_at')) {
     await run('ALTER TABLE chat_events ADD INDEX idx_created_at (created_at)');
-  }
-}
-
-/** Each message moved a second index for the list of all sessions: that is merged from the statuses' ranges now. */
-async function oneIndexOfLists(run: Run): Promise<void> {
-  if ((await indexNames(run, 'chat_sessions')).has('idx_last_message')) {
-    await run('ALTER TABLE chat_sessions DROP INDEX idx_last_message');
   }
 }

@@ -1,7 +1,6 @@
-import type { SessionStatus } from '@switchboard/protocol';
-import { endOf, SILENT, STRETCH_MS } from '../domain/figures.ts';
+import { endOf, SILENT } from '../domain/figures.ts';
 import type { SessionPlace, SessionRange, SessionSummary } from '../domain/ports.ts';
-import { marks, type Row, toTime, type Value } from './dialect.ts';
+import { type Row, toTime, type Value } from './dialect.ts';
 import { type Read, readStretch } from './figures.ts';
 import { chatMessage, messageColumns, sessionColumns, sessionState } from './rows.ts';
 
@@ -11,13 +10,7 @@ interface Part {
   readonly values: readonly Value[];
 }
 
-/** The statuses whose sessions are wanted. */
-type Which = readonly SessionStatus[];
-const EVERY: Which = ['waiting', 'active', 'closed'];
-
-const NEWEST_FIRST = 'ORDER BY last_message_time DESC, session_id DESC';
-const ANY: Part = { sql: '1=1', values: [] };
-const SILENT_ONES: Part = { sql: 'last_message_time IS NULL', values: [] };
+const ORDER = 'last_message_time DESC, session_id DESC';
 
 /** A page that begins further down is not counted off from the top. */
 const NEAR = 500;
@@ -28,7 +21,7 @@ const NEAR = 500;
  */
 export async function readSessions(read: Read, range: SessionRange): Promise<SessionSummary[]> {
   const { status, pageSize } = range;
-  const which = status === 'all' ? EVERY : [status];
+  const which: Part = status === 'all' ? { sql: '', values: [] } : { sql: 'status=? AND', values: [status] };
   if ('after' in range) return summaries(read, behind(which, range.after, pageSize), pageSize);
   const offset = (range.page - 1) * pageSize;
   if (offset < NEAR) return summaries(read, fromTop(which, pageSize, offset), pageSize);
@@ -37,7 +30,7 @@ export async function readSessions(read: Read, range: SessionRange): Promise<Ses
   if (!stretch) return [];
   const skip = offset - stretch.before;
   const ids =
-    stretch.slot === SILENT ? silent(which, pageSize, skip) : fromStretch(which, stretch.slot, pageSize, skip);
+    stretch.slot === SILENT ? silent(which, pageSize, skip) : fromMoment(which, endOf(stretch.slot), pageSize, skip);
   return summaries(read, ids, pageSize);
 }
 
@@ -55,53 +48,46 @@ export async function readOpenSessionOf(read: Read, userId: number): Promise<Ses
   return found ?? null;
 }
 
-const fromTop = (which: Which, limit: number, skip: number): Part => newest(which, ANY, limit, skip);
-
-/** Sessions without a message are the end of the list. NULL compares with nothing: they are a range of their own. */
-const silent = (which: Which, limit: number, skip = 0): Part => newest(which, SILENT_ONES, limit, skip);
-
-function fromStretch(which: Which, slot: number, limit: number, skip: number): Part {
-  const end = endOf(slot);
-  const start = toTime(end - STRETCH_MS);
-  // What is skipped lies within the stretch: sorting all of it costs less than merging what else there is.
-  const inside = {
-    sql: `SELECT session_id AS id, last_message_time AS moment FROM chat_sessions
-      WHERE status IN (${marks(which)}) AND last_message_time<? AND last_message_time>=? ${NEWEST_FIRST} LIMIT ? OFFSET ?`,
-    values: [...which, toTime(end), start, limit, skip],
+function fromTop(which: Part, limit: number, skip: number): Part {
+  return {
+    sql: `SELECT session_id AS id FROM chat_sessions WHERE ${which.sql} 1=1 ORDER BY ${ORDER} LIMIT ? OFFSET ?`,
+    values: [...which.values, limit, skip],
   };
-  const older = newest(which, { sql: 'last_message_time<?', values: [start] }, limit, 0);
-  return oneAfterTheOther(inside, older, silent(which, limit));
 }
 
-function behind(which: Which, { lastMessageTime, sessionId }: SessionPlace, limit: number): Part {
+/** Sessions without a message are the end of the list. NULL compares with nothing: they are a range of their own. */
+function silent(which: Part, limit: number, skip = 0): Part {
+  return {
+    sql: `SELECT session_id AS id FROM chat_sessions WHERE ${which.sql} last_message_time IS NULL ORDER BY session_id DESC LIMIT ? OFFSET ?`,
+    values: [...which.values, limit, skip],
+  };
+}
+
+function fromMoment(which: Part, before: number, limit: number, skip: number): Part {
+  const spoken = {
+    sql: `SELECT session_id AS id FROM chat_sessions WHERE ${which.sql} last_message_time<? ORDER BY ${ORDER} LIMIT ? OFFSET ?`,
+    values: [...which.values, toTime(before), limit, skip],
+  };
+  return oneAfterTheOther(spoken, silent(which, limit));
+}
+
+function behind(which: Part, { lastMessageTime, sessionId }: SessionPlace, limit: number): Part {
   if (lastMessageTime === null) {
-    return newest(which, { sql: 'last_message_time IS NULL AND session_id<?', values: [sessionId] }, limit, 0);
+    return silent({ sql: `${which.sql} session_id<? AND`, values: [...which.values, sessionId] }, limit);
   }
   const time = toTime(lastMessageTime);
   // In this form every store finds the place by the index.
-  const sql = 'last_message_time<=? AND (last_message_time<? OR session_id<?)';
-  const earlier = { sql, values: [time, time, sessionId] };
-  return oneAfterTheOther(newest(which, earlier, limit, 0), silent(which, limit));
+  const spoken = {
+    sql: `SELECT session_id AS id FROM chat_sessions
+          WHERE ${which.sql} last_message_time<=? AND (last_message_time<? OR session_id<?) ORDER BY ${ORDER} LIMIT ?`,
+    values: [...which.values, time, time, sessionId, limit],
+  };
+  return oneAfterTheOther(spoken, silent(which, limit));
 }
 
-/**
- * The ids of sessions of some statuses, newest first. Each status is a range of one index; several are merged, so that
- * the list of all needs no index of its own, which every message would move.
- */
-function newest(which: Which, condition: Part, limit: number, skip: number): Part {
-  const range = (status: SessionStatus, count: number, offset: number): Part => ({
-    sql: `SELECT session_id AS id, last_message_time AS moment FROM chat_sessions WHERE status=? AND ${condition.sql}
-      ${NEWEST_FIRST} LIMIT ? OFFSET ?`,
-    values: [status, ...condition.values, count, offset],
-  });
-  if (which.length === 1) return range(which[0] as SessionStatus, limit, skip);
-  const { sql, values } = oneAfterTheOther(...which.map((status) => range(status, limit + skip, 0)));
-  return { sql: `${sql} ORDER BY moment DESC, id DESC LIMIT ? OFFSET ?`, values: [...values, limit, skip] };
-}
-
-function oneAfterTheOther(...parts: readonly Part[]): Part {
-  const sql = parts.map((part) => `SELECT id, moment FROM (${part.sql}) part`).join(' UNION ALL ');
-  return { sql, values: parts.flatMap((part) => part.values) };
+function oneAfterTheOther(first: Part, second: Part): Part {
+  const each = ({ sql }: Part): string => `SELECT id FROM (${sql}) part`;
+  return { sql: `${each(first)} UNION ALL ${each(second)}`, values: [...first.values, ...second.values] };
 }
 
 const columns = [

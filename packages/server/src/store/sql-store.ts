@@ -113,7 +113,7 @@ export class SqlStore implements Store {
     let query = sessions.where('status', 'in', ['waiting', 'active']);
     if (since !== null) {
       query = query
-        .union(sessions.where('status', '=', 'closed').where('last_message_time', '>=', toTime(since)))
+        .union(sessions.where('last_message_time', '>=', toTime(since)))
         .union(sessions.where('closed_at', '>=', toTime(since)))
         .union(sessions.where('rated_at', '>=', toTime(since)));
     }
@@ -125,12 +125,10 @@ export class SqlStore implements Store {
     const { now } = this.#dialect;
     const long = now(-ms - CLOCKS_APART_MS);
     const columns = (table: string): string => sessionColumns.map((c) => `${table}.${c}`).join(',');
-    // By the indexes of what changes a session (the list's, status by status), so that `updated_at`, which each message
-    // changes, needs none.
+    // By the indexes of what changes a session, so that `updated_at`, which each message changes, needs none.
     const rows = await this.#read(() =>
       this.#rows(
-        `SELECT ${columns('s')} FROM chat_sessions s WHERE s.status IN ('waiting','active','closed')
-           AND s.last_message_time >= ${long} AND s.updated_at >= ${now(-ms)}
+        `SELECT ${columns('s')} FROM chat_sessions s WHERE s.last_message_time >= ${long} AND s.updated_at >= ${now(-ms)}
          UNION
          SELECT ${columns('s')} FROM chat_sessions s
          JOIN (SELECT DISTINCT session_id FROM chat_events WHERE created_at >= ${long}) e ON e.session_id = s.session_id

@@ -10,10 +10,6 @@ export const sqliteMigrations: Readonly<Record<string, Migration>> = {
     for (const statement of figures) await run(statement);
     await recount(run, 'sqlite');
   },
-  // Each message moved it, for the list of all sessions: that is merged from the statuses' ranges now.
-  '0003-one-index-of-lists': async (run) => {
-    await run('DROP INDEX idx_last_message');
-  },
 };
 
 const NOW = `(strftime('%Y-%m-%d %H:%M:%f', 'now'))`;
