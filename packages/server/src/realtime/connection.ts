@@ -105,7 +105,7 @@ export class Connection implements Peer {
       return;
     }
     this.#socket.send(text);
-    if (this.#socket.backlogBytes > OUTBOX_BYTES) this.close(closeCodes.slow);
+    if (this.#socket.lagsBy(OUTBOX_BYTES)) this.close(closeCodes.slow);
   }
 
   /**

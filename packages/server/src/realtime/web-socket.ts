@@ -83,13 +83,10 @@ export class WebSocketEnd implements Sink {
     return this.#outBytes + this.#line.writableLength;
   }
 
-  /**
-   * Of those, what the other end is behind: what one turn brings to an end that had read everything does not count, be it
-   * a commit of megabytes.
-   */
-  get backlogBytes(): number {
+  /** Whether more waits than `bytes`, and more than one turn brought an end that had read everything: be it megabytes. */
+  lagsBy(bytes: number): boolean {
     const unread = this.#line.writableLength;
-    return unread === 0 ? 0 : unread + this.#outBytes - this.#burstBytes;
+    return unread > 0 && unread + this.#outBytes > Math.max(bytes, this.#burstBytes);
   }
 
   send(text: string): void {
