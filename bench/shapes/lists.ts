@@ -1,7 +1,6 @@
 import { Agent, request } from 'node:http';
 import type { Database } from '../../testing/sql-server.ts';
 import { ADMIN, tokenFor } from '../generator/dialects.ts';
-import { Peer } from '../generator/peer.ts';
 import { quantile } from '../measure/statistics.ts';
 import { startSwitchboard, stop, type Subject } from '../subjects/start.ts';
 import { documentTables, numbers } from './resume.ts';
@@ -61,7 +60,6 @@ interface Filled {
   readonly subject: Subject;
   readonly database: Database;
   readonly token: string;
-  readonly admin: Peer;
 }
 
 /** Lists over databases of several sizes, every round of them in turn. */
@@ -84,8 +82,7 @@ export async function runLists(
       if (round > 0) rounds.push(run);
     }
   } finally {
-    for (const { subject, database, admin } of filled) {
-      admin.drop();
+    for (const { subject, database } of filled) {
       await stop(subject);
       await database.drop();
     }
@@ -123,10 +120,7 @@ async function fill(scene: Scene, sessions: number): Promise<Filled> {
       FROM numbers WHERE i < ${LONG};
     DROP TABLE numbers`);
   const subject = await startSwitchboard(database.url, undefined, { readyWithinMs: 1_800_000 });
-  const token = tokenFor(subject.secret, ADMIN, 'admin');
-  // While their admin is here, active sessions stay so: given back one by one, they would be measured along with the lists.
-  const admin = await Peer.open({ port: subject.port, path: `/chat?token=${token}&type=admin` });
-  return { sessions, subject, database, token, admin };
+  return { sessions, subject, database, token: tokenFor(subject.secret, ADMIN, 'admin') };
 }
 
 async function measure(filled: readonly Filled[]): Promise<ListRun> {
