@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
 import type { Database } from '../../testing/sql-server.ts';
 import { ADMIN, tokenFor } from '../generator/dialects.ts';
+import { Peer } from '../generator/peer.ts';
 import { quantile } from '../measure/statistics.ts';
 import { startSwitchboard, stop, type Subject } from '../subjects/start.ts';
 import { documentTables, numbers } from './resume.ts';
@@ -60,6 +61,7 @@ interface Filled {
   readonly subject: Subject;
   readonly database: Database;
   readonly token: string;
+  readonly admin: Peer;
 }
 
 /** Lists over databases of several sizes, every round of them in turn. */
@@ -82,7 +84,8 @@ export async function runLists(
       if (round > 0) rounds.push(run);
     }
   } finally {
-    for (const { subject, database } of filled) {
+    for (const { subject, database, admin } of filled) {
+      admin.drop();
       await stop(subject);
       await database.drop();
     }
@@ -119,8 +122,12 @@ async function fill(scene: Scene, sessions: number): Promise<Filled> {
       SELECT CONCAT('long_', LPAD(i, 9, '0')), 'long', 999, 'user', CONCAT('Message ', i), DATE_SUB(NOW(), INTERVAL ${LONG} - i SECOND)
       FROM numbers WHERE i < ${LONG};
     DROP TABLE numbers`);
-  const subject = await startSwitchboard(database.url, undefined, { readyWithinMs: 1_800_000 });
-  return { sessions, subject, database, token: tokenFor(subject.secret, ADMIN, 'admin') };
+  const subject = await startSwitchboard(database.url, undefined, { readyWithinMs: 1_800_000, capacity: 1 });
+  const token = tokenFor(subject.secret, ADMIN, 'admin');
+  // While their admin is here, active sessions stay so: given back one by one, they would be measured along with the lists.
+  // Who has so many gets no more of those that wait.
+  const admin = await Peer.open({ port: subject.port, path: `/chat?token=${token}&type=admin` });
+  return { sessions, subject, database, token, admin };
 }
 
 async function measure(filled: readonly Filled[]): Promise<ListRun> {

@@ -28,6 +28,8 @@ export interface SubjectOptions {
   readonly weighed?: boolean;
   readonly nodeArgs?: readonly string[];
   readonly readyWithinMs?: number;
+  /** Active sessions that one admin is given. */
+  readonly capacity?: number;
 }
 
 interface Program extends SubjectOptions {
@@ -69,7 +71,7 @@ export function startSwitchboard(
       DATABASE_URL: databaseUrl ?? `sqlite:${join(folder, 'switchboard.db')}`,
       RATE_LIMIT: 'off',
       LOG_LEVEL: 'warn',
-      MAX_ACTIVE_SESSIONS_PER_ADMIN: '100000',
+      MAX_ACTIVE_SESSIONS_PER_ADMIN: String(options.capacity ?? 100_000),
     },
     folder,
     ...options,
