@@ -45,8 +45,9 @@ function stampDigits(ms: number): string {
 }
 
 /**
- * A new public id. `msg_`: 48 bits of time, an ordinal and 65 random bits. While the clock goes forward each is
- * greater than the one before, so that new rows land at the very end of an index; order is `seq`'s alone. `session_`: 130 random bits, since it may be all that a guesser lacks.
+ * A new public id. `msg_`: 48 bits of time, an ordinal and 65 random bits. While the clock goes forward each is greater
+ * than the one before, so that new rows land at the very end of an index; order is `seq`'s alone. `session_`: 130 random
+ * bits, since it may be all that a guesser lacks.
  */
 export function newId(prefix: 'msg' | 'session'): string {
   return prefix === 'msg' ? `msg_${stampDigits(systemClock.now())}${randomDigits(13)}` : `session_${randomDigits(26)}`;

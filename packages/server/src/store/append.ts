@@ -294,7 +294,8 @@ class Batch {
       after: this.sessions.get(id) as SessionState,
     }));
     if (!grown.every(({ before, after }) => onlyGrew(before, after))) return false;
-    for (const { before, after } of grown) tx.laterExactly(1, growIfSame, growthFrom(before, after));
+    const sql = growIfSame(this.#parts.dialect.now());
+    for (const { before, after } of grown) tx.laterExactly(1, sql, growthFrom(before, after));
     this.#writeLog();
     return true;
   }

@@ -208,7 +208,8 @@ class MysqlTransaction implements Transaction {
     // Each statement of a packet is answered by itself, and each answer wakes us up: a block is answered once. It is
     // parsed more slowly, though, and of a large batch the answers are the least.
     const statements = this.#kept;
-    if (this.#way.blocks && statements.length > 0 && totalLength(statements) < BLOCK_CHARACTERS) {
+    const length = statements.reduce((sum, { length }) => sum + length, 0);
+    if (this.#way.blocks && length > 0 && length < BLOCK_CHARACTERS) {
       this.#kept = [];
       await this.#query(`BEGIN NOT ATOMIC ${statements.join(';')};COMMIT;END`);
     } else await this.#send('COMMIT');
@@ -228,12 +229,6 @@ class MysqlTransaction implements Transaction {
   #query(sql: string): Promise<QueryResult> {
     return query(this.#connection, sql, [], this.#left());
   }
-}
-
-function totalLength(texts: readonly string[]): number {
-  let sum = 0;
-  for (const text of texts) sum += text.length;
-  return sum;
 }
 
 /** A row as SQL. Written by hand, as the driver's way over placeholders costs several times as much for a large batch. */

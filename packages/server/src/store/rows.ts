@@ -84,9 +84,16 @@ const deciding = [
   'last_seq',
 ] as const;
 
-/** Writes what a session has grown by, if what was decided by is still so, to the byte. Values: `growthFrom`. MySQL only. */
-export const growIfSame: string = `UPDATE chat_sessions SET ${growingSessionColumns.map((c) => `${c}=?`).join(',')},updated_at=NOW(3)
-  WHERE session_id=? AND ${deciding.map(same).join(' AND ')}`;
+const GROW = `UPDATE chat_sessions SET ${growingSessionColumns.map((c) => `${c}=?`).join(',')}`;
+const IF_SAME = `WHERE session_id=? AND ${deciding.map(same).join(' AND ')}`;
+
+/**
+ * Writes what a session has grown by, if what was decided by is still so, to the byte. MySQL only. Values: `growthFrom`.
+ * @param now SQL for the store's own time
+ */
+export function growIfSame(now: string): string {
+  return `${GROW},updated_at=${now} ${IF_SAME}`;
+}
 
 function same(column: (typeof deciding)[number]): string {
   // Collations take no notice of spaces at the end.
