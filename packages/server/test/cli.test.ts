@@ -140,9 +140,11 @@ test('servers that start first at once in one folder are demos with one secret',
   });
   expect(readdirSync(folder)).toEqual(['demo-secret']);
   const [one, ...others] = servers;
-  const token = /Bearer (\S+)"/.exec(one?.output ?? '')?.[1] ?? '';
+  // What people are told goes to stderr, which may come after the ready line of stdout.
+  const told = (): string | undefined => /Bearer (\S+)"/.exec(one?.output ?? '')?.[1];
+  await expect.poll(told).toBeDefined();
   for (const { url } of others) {
-    const answer = await fetch(`${url}/api/admin/chat/sessions`, { headers: { authorization: `Bearer ${token}` } });
+    const answer = await fetch(`${url}/api/admin/chat/sessions`, { headers: { authorization: `Bearer ${told()}` } });
     expect(answer.status).toBe(200);
   }
 });
