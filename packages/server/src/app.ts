@@ -72,6 +72,8 @@ export interface HostParts {
   readonly pool?: BorrowedPool | null;
   readonly authenticate?: HostAuthenticate | null;
   readonly prefix?: string;
+  /** Ends the wait for a database that is away: `assemble` then throws an `AbortError`. */
+  readonly giveUp?: AbortSignal;
 }
 
 const UPKEEP_EVERY_MS = 500;
@@ -95,7 +97,7 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
   const authenticate = host.authenticate
     ? hostAuthenticate(host.authenticate, log)
     : await createAuthenticate(config.jwt, clock);
-  const store = await openStore(config, { log, metrics, pool: host.pool ?? null });
+  const store = await openStore(config, { log, metrics, pool: host.pool ?? null, giveUp: host.giveUp });
   const events = new HostEvents(log);
   const plainBus = await openBus(config.redisUrl, { nodeId, log, clock });
   const bus = overheard(plainBus, (hint) => {

@@ -55,13 +55,15 @@ async function withConfig(work: (config: Config) => Promise<number>): Promise<nu
 async function start(config: Config): Promise<number> {
   const log = createLog(config.logLevel);
   // Before anything is open: a signal that comes while starting must not end it half-way.
-  const end = untilEnd(log);
+  const giveUp = new AbortController();
+  const end = untilEnd(log, () => giveUp.abort());
   let switchboard: Switchboard;
   try {
     // Not before the settings are known to be good: a bad one is told at once.
     const { assemble } = await import('./app.ts');
-    switchboard = await assemble(config, log);
+    switchboard = await assemble(config, log, { giveUp: giveUp.signal });
   } catch (error) {
+    if (giveUp.signal.aborted) return await end;
     return fail(...whyNotOpened(error, config));
   }
   try {
@@ -86,14 +88,18 @@ async function start(config: Config): Promise<number> {
 /** How long an orderly end may take, a start that was under way included. */
 const END_WITHIN_MS = 9_000;
 
-/** Resolves when the process is to end, with its exit status: 0 after a signal, 1 after an error that nobody caught. */
-function untilEnd(log: Log): Promise<number> {
+/**
+ * Resolves when the process is to end, with its exit status: 0 after a signal, 1 after an error that nobody caught.
+ * @param giveUp ends a start that is still waiting
+ */
+function untilEnd(log: Log, giveUp: () => void): Promise<number> {
   return new Promise((resolve) => {
     const endWith = (status: number): void => {
       setTimeout(() => {
         log.warn('not everything could be ended in time');
         process.exit(status);
       }, END_WITHIN_MS).unref();
+      giveUp();
       resolve(status);
     };
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config.ts';
 import { randomShard } from './ids.ts';
 import type { Log } from './log.ts';
@@ -19,13 +20,15 @@ export interface StoreParts {
   readonly metrics: Metrics;
   /** The host's own pool, in place of the database that is configured. */
   readonly pool: BorrowedPool | null;
+  /** Ends the wait for a database that is away. */
+  readonly giveUp?: AbortSignal | undefined;
 }
 
 /**
  * Opens the store and brings it to this version's tables.
- * @throws what the store throws when it cannot be reached or migrated
+ * @throws what the store throws when it cannot be reached or migrated, `AbortError` when told to give up
  */
-export async function openStore(config: Config, { log, metrics, pool }: StoreParts): Promise<SqlStore> {
+export async function openStore(config: Config, { log, metrics, pool, giveUp }: StoreParts): Promise<SqlStore> {
   const dialect = await dialectOf(config.database, pool);
   const store = new SqlStore({
     dialect,
@@ -37,7 +40,7 @@ export async function openStore(config: Config, { log, metrics, pool }: StorePar
     },
   });
   try {
-    await migrateWhenReachable(store, dialect, config.databaseWaitSeconds * 1000, log);
+    await migrateWhenReachable(store, dialect, { patienceMs: config.databaseWaitSeconds * 1000, log, giveUp });
     const wrong = await store.mendCounters();
     if (wrong > 0) log.warn({ counters: wrong }, 'others have written to the tables; counted anew');
     for (const fault of await store.durabilityFaults()) {
@@ -50,17 +53,23 @@ export async function openStore(config: Config, { log, metrics, pool }: StorePar
   return store;
 }
 
+interface Wait {
+  readonly patienceMs: number;
+  readonly log: Log;
+  readonly giveUp: AbortSignal | undefined;
+}
+
 /** A database that starts at the same time as we do gets a while to come up. */
-async function migrateWhenReachable(store: SqlStore, dialect: Dialect, patienceMs: number, log: Log): Promise<void> {
-  const until = performance.now() + patienceMs;
+async function migrateWhenReachable(store: SqlStore, dialect: Dialect, wait: Wait): Promise<void> {
+  const until = performance.now() + wait.patienceMs;
   for (;;) {
     try {
       await store.migrate();
       return;
     } catch (error) {
       if (dialect.classify(error) !== 'away' || performance.now() > until) throw error;
-      log.warn({ err: error }, 'the database cannot be reached yet');
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      wait.log.warn({ err: error }, 'the database cannot be reached yet');
+      await sleep(500, undefined, { signal: wait.giveUp });
     }
   }
 }

@@ -97,7 +97,7 @@ test('a database that stays away ends the start after the wait, and is asked for
   expect(performance.now() - began).toBeGreaterThan(2_000);
 });
 
-test('a signal ends a start that waits for its database, within ten seconds', async () => {
+test('a signal ends a start that waits for its database, and does not wait on', async () => {
   const folder = freshFolder('cli');
   const server = new ServerProcess({
     name: 'switchboard',
@@ -112,10 +112,9 @@ test('a signal ends a start that waits for its database, within ten seconds', as
     ready: (stdout) => stdout.includes('the database cannot be reached yet'),
   });
   await server.start();
-  const began = performance.now();
   process.kill(server.pid ?? 0, 'SIGTERM');
   expect(await server.exit).toEqual({ code: 0, signal: null });
-  expect(performance.now() - began).toBeLessThan(10_000);
+  expect(server.output).not.toContain('not everything could be ended in time');
 });
 
 test('a .env file in the working folder is read, and one with a bad setting ends the start', async () => {
