@@ -66,7 +66,7 @@ function closed(node: unknown): unknown {
 }
 
 async function openSession(sessionId: string): Promise<void> {
-  const [ack] = await talk(user, '', [{ type: 'send_message', data: { sessionId, content: 'hello' } }], 'message_ack');
+  const [ack] = await talk(user, '', [{ type: 'send_message', data: { sessionId, content: 'hello' } }], ['message_ack']);
   expect(ack).toMatchObject({ type: 'message_ack' });
 }
 
@@ -75,7 +75,7 @@ async function talk(
   token: string,
   query: string,
   frames: readonly object[],
-  until: string,
+  until: readonly string[],
 ): Promise<{ type: string }[]> {
   const socket = new WebSocket(`${server.wsUrl}/chat?token=${token}${query}`);
   const heard: { type: string }[] = [];
@@ -86,7 +86,7 @@ async function talk(
     socket.on('message', (data) => {
       const frame = JSON.parse((data as Buffer).toString()) as { type: string };
       heard.push(frame);
-      if (frame.type === until) resolve();
+      if (until.every((type) => heard.some((h) => h.type === type))) resolve();
     });
   });
   socket.removeAllListeners('close').close();
@@ -296,6 +296,7 @@ test('who is too fast is told so as documented', async () => {
 test('frames on the wire are those of the document', async () => {
   const sessionId = 'frames';
   await openSession(sessionId);
+  const answers = ['error', 'welcome', 'session_events', 'resumed', 'inbox_snapshot', 'message_ack', 'pong'];
   const heard = await talk(
     admin,
     '&type=admin',
@@ -309,17 +310,12 @@ test('frames on the wire are those of the document', async () => {
       { type: 'auth_refresh', data: { token: admin } },
       { type: 'ping', data: { t: 1 } },
     ],
-    'pong',
+    answers,
   );
-  const types = new Set<string>();
   for (const frame of heard) {
-    types.add(frame.type);
     const check = ajv.getSchema(`asyncapi#/components/messages/${frame.type}/payload`);
     if (!check) throw new Error(`undocumented frame: ${JSON.stringify(frame)}`);
     expect(check(frame), `${JSON.stringify(frame)} ${JSON.stringify(check.errors)}`).toBe(true);
-  }
-  for (const type of ['error', 'welcome', 'session_events', 'resumed', 'inbox_snapshot', 'message_ack', 'pong']) {
-    expect([...types]).toContain(type);
   }
 });
 
