@@ -9,6 +9,7 @@ import { packageRoot } from './package-root.ts';
 import { settingsHelp } from './settings.ts';
 import { NewerDatabaseError } from './store/migrate.ts';
 import { addVerbs } from './verbs/verbs.ts';
+import { optimiseSooner } from './warm-up.ts';
 
 /** Exit statuses: 0 done, 1 could not go on, 2 a setting is wrong. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -66,6 +67,8 @@ async function start(config: Config): Promise<number> {
     if (giveUp.signal.aborted) return await end;
     return fail(...whyNotOpened(error, config));
   }
+  // Not sooner: of a start, nothing is run often.
+  optimiseSooner();
   try {
     const url = await switchboard.listen();
     // Whoever started us waits for this line, whatever else they want to hear.

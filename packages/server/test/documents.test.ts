@@ -66,7 +66,12 @@ function closed(node: unknown): unknown {
 }
 
 async function openSession(sessionId: string): Promise<void> {
-  const [ack] = await talk(user, '', [{ type: 'send_message', data: { sessionId, content: 'hello' } }], ['message_ack']);
+  const [ack] = await talk(
+    user,
+    '',
+    [{ type: 'send_message', data: { sessionId, content: 'hello' } }],
+    ['message_ack'],
+  );
   expect(ack).toMatchObject({ type: 'message_ack' });
 }
 

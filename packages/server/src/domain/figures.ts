@@ -58,9 +58,14 @@ export function stretchOf(lastMessageTime: number | null): number {
   return lastMessageTime === null ? SILENT : FIRST_STRETCH - Math.floor(lastMessageTime / STRETCH_MS);
 }
 
+/** The first moment of a stretch. */
+export function startOf(stretch: number): number {
+  return (FIRST_STRETCH - stretch) * STRETCH_MS;
+}
+
 /** The first moment after a stretch. */
 export function endOf(stretch: number): number {
-  return (FIRST_STRETCH - stretch + 1) * STRETCH_MS;
+  return startOf(stretch) + STRETCH_MS;
 }
 
 /** What one transaction adds to the figures and takes from them. Pure: the difference of states, whatever led from one to the other. */

@@ -16,9 +16,9 @@ export interface Transaction {
   later(sql: string, values: readonly Value[]): void;
   /**
    * `later`, for a statement that has to change so many rows: if it changes others, nothing of the transaction is stored,
-   * and it fails as `stale`. Absent where to read the rows first costs nothing.
+   * and it fails as `stale`.
    */
-  readonly laterExactly?: (rows: number, sql: string, values: readonly Value[]) => void;
+  laterExactly(rows: number, sql: string, values: readonly Value[]): void;
   /** `later`, for many rows; `tail` follows the values, such as an ON DUPLICATE KEY clause. No rows: does nothing. */
   insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail?: string): void;
 }
@@ -52,6 +52,13 @@ export interface Dialect {
   alone<T>(work: (run: Run) => Promise<T>): Promise<T>;
   /** How many commits may usefully be in flight at once. */
   readonly lanes: number;
+  /** To compare so many sessions as they are written is cheaper than to read them first. */
+  readonly guessed: number;
+  /**
+   * Whether the next transaction runs beside this thread and needs nothing of it but a start: then it may as well run
+   * while the last one's outcome is told. On a database that shares the processor, later and larger is cheaper.
+   */
+  runsBeside(): boolean;
   /** Follows a SELECT that must lock its rows. */
   readonly forUpdate: string;
   /** Runs in one READ COMMITTED (or stronger) transaction: COMMIT when `work` resolves, ROLLBACK when it rejects. */

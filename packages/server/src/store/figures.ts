@@ -21,18 +21,26 @@ export const figureColumn: Readonly<Record<Figure, string>> = {
   ratingSum: 'rating_sum',
   messages: 'messages',
 };
-const columns = ['slot', 'shard', ...figureNames.map((name) => figureColumn[name])];
 
-/** Tail of an INSERT of rows of figures: what a row has already stays, and the new is added to it. */
-const addToRow: Readonly<Record<Dialect['name'], string>> = {
-  mysql: `ON DUPLICATE KEY UPDATE ${sums((c) => `VALUES(${c})`)}`,
-  sqlite: `ON CONFLICT(slot, shard) DO UPDATE SET ${sums((c) => `excluded.${c}`)}`,
-};
+/** How rows of figures are added: what a row has already stays, and the new is added to it. */
+interface Addition {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly Value[])[];
+  /** Follows the rows. */
+  readonly tail: string;
+}
 
-function sums(added: (column: string) => string): string {
-  return figureNames
-    .map((name) => `${figureColumn[name]}=${figureColumn[name]}+${added(figureColumn[name])}`)
-    .join(', ');
+/** Only the columns that something is added to: most batches have nothing but messages, and a statement is read each time. */
+function addition(tally: Tally, name: Dialect['name'], shard: number): Addition {
+  const changes = tally.changes();
+  const names = figureNames.filter((figure) => changes.some(([, figures]) => figures[figure] !== 0));
+  const added = names.map((figure) => figureColumn[figure]);
+  const sums = added.map((c) => `${c}=${c}+${name === 'mysql' ? `VALUES(${c})` : `excluded.${c}`}`).join(', ');
+  return {
+    columns: ['slot', 'shard', ...added],
+    rows: changes.map(([slot, figures]) => [slot, shard % SHARDS, ...names.map((figure) => figures[figure])]),
+    tail: `${name === 'mysql' ? 'ON DUPLICATE KEY UPDATE' : 'ON CONFLICT(slot, shard) DO UPDATE SET'} ${sums}`,
+  };
 }
 
 /**
@@ -40,24 +48,21 @@ function sums(added: (column: string) => string): string {
  * another lock while holding these. Rows are in one order for everybody.
  */
 export function addFigures(tx: Transaction, dialect: Dialect, tally: Tally, shard: number): void {
-  tx.insert('chat_figures', columns, figureRows(tally, shard), addToRow[dialect.name]);
+  const { columns, rows, tail } = addition(tally, dialect.name, shard);
+  tx.insert('chat_figures', columns, rows, tail);
 }
 
 /** The same for a migration, in pieces. */
 export async function addFiguresByRun(run: Run, name: Dialect['name'], tally: Tally): Promise<void> {
-  const rows = figureRows(tally, 0);
+  const { columns, rows, tail } = addition(tally, name, 0);
   const marks = `(${columns.map(() => '?').join(',')})`;
   for (let i = 0; i < rows.length; i += CHUNK) {
     const some = rows.slice(i, i + CHUNK);
     const values = some.map(() => marks).join(',');
-    await run(`INSERT INTO chat_figures (${columns.join(',')}) VALUES ${values} ${addToRow[name]}`, some.flat());
+    await run(`INSERT INTO chat_figures (${columns.join(',')}) VALUES ${values} ${tail}`, some.flat());
   }
 }
 const CHUNK = 1_000;
-
-function figureRows(tally: Tally, shard: number): Value[][] {
-  return tally.changes().map(([slot, figures]) => [slot, shard % SHARDS, ...figureNames.map((name) => figures[name])]);
-}
 
 /** Runs one query outside any transaction. */
 export type Read = (sql: string, values: readonly Value[]) => Promise<Row[]>;
@@ -70,23 +75,23 @@ export async function readStatusCounts(read: Read): Promise<{ waiting: number; a
   return { waiting: Number(row?.['w'] ?? 0), active: Number(row?.['a'] ?? 0), closed: Number(row?.['c'] ?? 0) };
 }
 
-/**
- * The stretch of the list in which the session at an offset is, and how many sessions lie before that stretch.
- * @returns null when the list is shorter
- */
-export async function readStretch(
-  read: Read,
-  status: SessionStatus | 'all',
-  offset: number,
-): Promise<{ slot: number; before: number } | null> {
+/** A part of the list: how many sessions lie before it, and how many in it. */
+export interface Stretch {
+  readonly slot: number;
+  readonly before: number;
+  readonly size: number;
+}
+
+/** The stretch in which the session at an offset is. @returns null when the list is shorter */
+export async function readStretch(read: Read, status: SessionStatus | 'all', offset: number): Promise<Stretch | null> {
   const count = status === 'all' ? 'SUM(waiting+active+closed)' : `SUM(${status})`;
   const [row] = await read(
-    `SELECT slot, upto - own AS preceding FROM
+    `SELECT slot, own, upto - own AS preceding FROM
        (SELECT slot, ${count} AS own, SUM(${count}) OVER (ORDER BY slot) AS upto FROM chat_figures WHERE slot<? GROUP BY slot) s
      WHERE upto>? ORDER BY slot LIMIT 1`,
     [ALL, offset],
   );
-  return row ? { slot: Number(row['slot']), before: Number(row['preceding']) } : null;
+  return row ? { slot: Number(row['slot']), before: Number(row['preceding']), size: Number(row['own']) } : null;
 }
 
 /** @param from and `to` begin slots, as every day does */

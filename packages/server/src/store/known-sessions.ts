@@ -1,7 +1,5 @@
 import type { SessionState } from '../domain/session.ts';
 
-/** In a batch of more sessions it is a small part of the work to read them first. */
-export const FEW = 8;
 /** Sessions remembered: a lane has few that are busy at one time. */
 const MOST = 1_000;
 
@@ -13,6 +11,13 @@ export class KnownSessions {
   /** Oldest first. Null: others write it too, and guessing would only cost. */
   readonly #states = new Map<string, SessionState | null>();
 
+  readonly #few: number;
+
+  /** @param few batches of more sessions are not guessed */
+  constructor(few: number) {
+    this.#few = few;
+  }
+
   get(sessionId: string): SessionState | undefined {
     return this.#states.get(sessionId) ?? undefined;
   }
@@ -20,7 +25,7 @@ export class KnownSessions {
   /** @param sessions all of a batch, as they are stored now */
   learn(sessions: ReadonlyMap<string, SessionState | null>): void {
     // To note each of many would cost more than it could save while there are so many.
-    if (sessions.size > FEW) this.#states.clear();
+    if (sessions.size > this.#few) this.#states.clear();
     else for (const [id, state] of sessions) if (state && this.#states.get(id) !== null) this.#put(id, state);
   }
 

@@ -19,6 +19,8 @@ const READERS = 10;
 const TRANSACTIONS = LANES + 6;
 /** A statement that takes longer finds the store frozen: its connection is given up. */
 const STATEMENT_TIMEOUT_MS = 4_000;
+/** Comparing is a statement for each session. */
+const GUESSED = 8;
 /** Statements of more characters than this are not made a block. */
 const BLOCK_CHARACTERS = 20_000;
 /** Migrating a large database takes minutes. */
@@ -76,6 +78,8 @@ export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
     migrations: mysqlMigrations,
     alone: (work) => alone(pool, work),
     lanes: LANES,
+    guessed: GUESSED,
+    runsBeside: () => false,
     forUpdate: ' FOR UPDATE',
     transaction: (work) => transaction(ours ?? pool, way, work),
     overwrite: (_key, columns) => `ON DUPLICATE KEY UPDATE ${columns.map((c) => `${c}=VALUES(${c})`).join(', ')}`,

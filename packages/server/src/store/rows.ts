@@ -1,6 +1,6 @@
 import type { Operation } from '../domain/command.ts';
 import type { ChatMessage, SessionEvent, SessionState } from '../domain/session.ts';
-import { fromTime, type Row, toTime, type Value } from './dialect.ts';
+import { type Dialect, fromTime, type Row, toTime, type Value } from './dialect.ts';
 
 /** Between rows and the rules' nouns, both ways. Every column of a hot table is named here and nowhere else. */
 
@@ -84,18 +84,18 @@ const deciding = [
   'last_seq',
 ] as const;
 
-const GROW = `UPDATE chat_sessions SET ${growingSessionColumns.map((c) => `${c}=?`).join(',')}`;
-const IF_SAME = `WHERE session_id=? AND ${deciding.map(same).join(' AND ')}`;
-
 /**
- * Writes what a session has grown by, if what was decided by is still so, to the byte. MySQL only. Values: `growthFrom`.
- * @param now SQL for the store's own time
+ * Writes what a session has grown by, if what was decided by is still so, to the byte. Values: `growthFrom`.
  */
-export function growIfSame(now: string): string {
-  return `${GROW},updated_at=${now} ${IF_SAME}`;
+export function growIfSame({ name, now }: Dialect): string {
+  const set = growingSessionColumns.map((c) => `${c}=?`).join(',');
+  const is = deciding.map(name === 'mysql' ? sameToMysql : (c) => `${c} IS ?`).join(' AND ');
+  // To MySQL as one condition that it cannot look into: it would weigh every index that one of the columns is in.
+  const same = name === 'mysql' ? `IF(${is},1,0)` : is;
+  return `UPDATE chat_sessions SET ${set},updated_at=${now()} WHERE session_id=? AND ${same}`;
 }
 
-function same(column: (typeof deciding)[number]): string {
+function sameToMysql(column: (typeof deciding)[number]): string {
   // Collations take no notice of spaces at the end.
   const text = column === 'user_nickname' || column === 'user_avatar';
   return text ? `${column}=CAST(? AS BINARY)` : `${column}<=>?`;

@@ -1,7 +1,7 @@
-import { endOf, SILENT } from '../domain/figures.ts';
+import { endOf, SILENT, startOf } from '../domain/figures.ts';
 import type { SessionPlace, SessionRange, SessionSummary } from '../domain/ports.ts';
 import { type Row, toTime, type Value } from './dialect.ts';
-import { type Read, readStretch } from './figures.ts';
+import { type Read, readStretch, type Stretch } from './figures.ts';
 import { chatMessage, messageColumns, sessionColumns, sessionState } from './rows.ts';
 
 /** A query, or a part of one, with the values of its marks. */
@@ -28,10 +28,17 @@ export async function readSessions(read: Read, range: SessionRange): Promise<Ses
   // The counters know in which stretch of the list the page begins: only within it the store has to count.
   const stretch = await readStretch(read, status, offset);
   if (!stretch) return [];
-  const skip = offset - stretch.before;
-  const ids =
-    stretch.slot === SILENT ? silent(which, pageSize, skip) : fromMoment(which, endOf(stretch.slot), pageSize, skip);
-  return summaries(read, ids, pageSize);
+  return summaries(read, within(which, stretch, pageSize, offset - stretch.before), pageSize);
+}
+
+/** A page that begins in a stretch, counted off from whichever end of it is nearer. */
+function within(which: Part, { slot, size }: Stretch, limit: number, skip: number): Part {
+  if (slot === SILENT) return silent(which, limit, skip);
+  const below = size - skip - limit;
+  // What reaches into the next stretch has to be read downwards.
+  return below >= 0 && below < skip
+    ? upFromMoment(which, startOf(slot), limit, below)
+    : fromMoment(which, endOf(slot), limit, skip);
 }
 
 export async function readSession(read: Read, sessionId: string): Promise<SessionSummary | null> {
@@ -69,6 +76,14 @@ function fromMoment(which: Part, before: number, limit: number, skip: number): P
     values: [...which.values, toTime(before), limit, skip],
   };
   return oneAfterTheOther(spoken, silent(which, limit));
+}
+
+function upFromMoment(which: Part, first: number, limit: number, skip: number): Part {
+  return {
+    sql: `SELECT session_id AS id FROM chat_sessions WHERE ${which.sql} last_message_time>=?
+          ORDER BY last_message_time, session_id LIMIT ? OFFSET ?`,
+    values: [...which.values, toTime(first), limit, skip],
+  };
 }
 
 function behind(which: Part, { lastMessageTime, sessionId }: SessionPlace, limit: number): Part {

@@ -24,6 +24,8 @@ export type Step =
   | readonly ['rollback']
   | readonly ['rows', sql: string, values: readonly Value[]]
   | readonly ['run', sql: string, values: readonly Value[]]
+  /** Fails with the code `STALE` if it changes another number of rows. */
+  | readonly ['exactly', rows: number, sql: string, values: readonly Value[]]
   | readonly ['insert', Insert];
 
 export interface Insert {
@@ -35,6 +37,8 @@ export interface Insert {
 
 /** What the last of some steps found: rows, or how many it changed. */
 export type Found = readonly Row[] | number;
+
+export const STALE = 'STALE';
 
 const BUSY_TIMEOUT_MS = 5_000;
 const OPEN_AGAIN_MS = 20;
@@ -108,7 +112,10 @@ export class SqliteFile {
       case 'rows':
         return this.rows(step[1], step[2]);
       case 'run':
-        return Number(this.#statement(step[1]).run(...bindable(step[2])).changes);
+        return this.#run(step[1], step[2]);
+      case 'exactly':
+        if (this.#run(step[2], step[3]) === step[1]) return 0;
+        throw Object.assign(new Error('the rows are not as expected'), { code: STALE });
       case 'insert':
         this.#insert(step[1]);
         return 0;
@@ -117,6 +124,10 @@ export class SqliteFile {
 
   rows(sql: string, values: readonly Value[]): Row[] {
     return this.#statement(sql).all(...bindable(values));
+  }
+
+  #run(sql: string, values: readonly Value[]): number {
+    return Number(this.#statement(sql).run(...bindable(values)).changes);
   }
 
   #insert({ table, columns, rows, tail }: Insert): void {

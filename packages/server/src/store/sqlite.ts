@@ -11,7 +11,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 import type { Dialect, Failure, Row, Transaction, Value } from './dialect.ts';
-import { errorNumber, type Found, isLocked, SqliteFile, type Step } from './sqlite-file.ts';
+import { errorNumber, type Found, isLocked, SqliteFile, STALE, type Step } from './sqlite-file.ts';
 import { sqliteMigrations } from './sqlite-schema.ts';
 import { SqliteThread, ThreadEndedError } from './sqlite-thread.ts';
 
@@ -28,6 +28,8 @@ export async function sqliteDialect(file: string): Promise<Dialect> {
     migrations: sqliteMigrations,
     alone: (work) => connection.transaction((tx) => work((sql, values = []) => tx.rows(sql, values))),
     lanes: 1,
+    guessed: GUESSED,
+    runsBeside: () => connection.elsewhere,
     forUpdate: '',
     transaction: (work) => connection.transaction(work),
     overwrite: (key, columns) =>
@@ -49,6 +51,8 @@ export async function sqliteDialect(file: string): Promise<Dialect> {
  */
 const LARGE = 128;
 const SMALL = 32;
+/** Nobody else writes, as a rule: a guess is right, and saves the way to the thread. */
+const GUESSED = 128;
 const WEIGHT_OF_LAST = 0.25;
 
 /** The connection of this thread, and the thread that takes over while much is written. One user at a time. */
@@ -88,6 +92,11 @@ class SqliteConnection {
         this.#rowsLately += WEIGHT_OF_LAST * (tx.rowsInserted - this.#rowsLately);
       }
     });
+  }
+
+  /** Whether the last transaction ran in the other thread. */
+  get elsewhere(): boolean {
+    return this.#elsewhere && this.#thread?.ready === true;
   }
 
   /** Where the next transaction runs. Changing is not free: what a connection has read is void once another has written. */
@@ -140,6 +149,10 @@ class SqliteTransaction implements Transaction {
     this.#kept.push(['run', sql, values]);
   }
 
+  laterExactly(rows: number, sql: string, values: readonly Value[]): void {
+    this.#kept.push(['exactly', rows, sql, values]);
+  }
+
   insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail = ''): void {
     if (rows.length === 0) return;
     this.rowsInserted += rows.length;
@@ -160,6 +173,7 @@ class SqliteTransaction implements Transaction {
 function classify(error: unknown): Failure {
   const { code, message } = error as { code?: string; message?: string };
   if (/UNIQUE constraint failed/.test(message ?? '')) return 'duplicate';
+  if (code === STALE) return 'stale';
   if (isLocked(error)) return 'contention';
   // FULL, IOERR, CANTOPEN, READONLY: nothing is wrong with the statement.
   if ([13, 10, 14, 8].includes(errorNumber(error)) || code === 'ERR_INVALID_STATE' || error instanceof ThreadEndedError)
