@@ -5,11 +5,11 @@ import { mintToken } from './auth.ts';
 import { systemClock } from './clock.ts';
 import { type Config, ConfigError, environment, readConfig } from './config.ts';
 import { createLog, type Log } from './log.ts';
+import { optimiseSooner } from './optimise-sooner.ts';
 import { packageRoot } from './package-root.ts';
 import { settingsHelp } from './settings.ts';
 import { NewerDatabaseError } from './store/migrate.ts';
 import { addVerbs } from './verbs/verbs.ts';
-import { optimiseSooner } from './warm-up.ts';
 
 /** Exit statuses: 0 done, 1 could not go on, 2 a setting is wrong. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -64,7 +64,7 @@ async function start(config: Config): Promise<number> {
     const { assemble } = await import('./app.ts');
     switchboard = await assemble(config, log, { giveUp: giveUp.signal });
   } catch (error) {
-    if (giveUp.signal.aborted) return await end;
+    if ((error as Error).name === 'AbortError') return await end;
     return fail(...whyNotOpened(error, config));
   }
   // Not sooner: of a start, nothing is run often.

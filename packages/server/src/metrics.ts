@@ -33,13 +33,10 @@ export interface Metrics {
   readonly upkeepFailures: Counter;
 }
 
-/** Milliseconds between two looks at the event loop. As it comes they are a hundred a second, and each wakes up a process that may have nothing else to do. */
-const LOOP_SAMPLE_MS = 100;
-
 /** New metrics with a registry of their own, the usual ones of a Node.js process included. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_SAMPLE_MS });
+  collectDefaultMetrics({ register: registry });
   const registers = [registry];
   return {
     registry,

@@ -146,13 +146,13 @@ class Lane {
     let careful = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        const { results, sessions } = await attemptBatch(this.#parts, commands, careful ? null : this.#known);
-        this.#known.learn(sessions);
+        const { results, found, stored } = await attemptBatch(this.#parts, commands, careful ? null : this.#known);
+        this.#known.learn(stored, found);
         return results;
       } catch (error) {
         const failure = this.#parts.dialect.classify(error);
         if (failure === 'stale' && attempt < ATTEMPTS) {
-          for (const { sessionId } of commands) this.#known.distrust(sessionId);
+          this.#known.suspect(commands.map(({ sessionId }) => sessionId));
           continue;
         }
         this.#known.clear();

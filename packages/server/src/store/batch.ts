@@ -50,24 +50,26 @@ export function attemptBatch(
   parts: BatchParts,
   commands: readonly Command[],
   known: KnownSessions | null,
-): Promise<Stored> {
+): Promise<BatchOutcome> {
   return parts.dialect.transaction(async (tx) => {
     const guess = new Batch(parts, tx);
-    if (known && guess.guess(commands, known)) return { results: guess.results(), sessions: guess.sessions };
+    if (known && guess.guess(commands, known)) return guess.outcome();
     const batch = new Batch(parts, tx);
     await batch.lock(commands);
     if (!known) await batch.readRepeats(commands);
     for (const command of commands) batch.rule(command);
     await batch.assignWaiting();
     batch.write();
-    return { results: batch.results(), sessions: batch.sessions };
+    return batch.outcome();
   });
 }
 
-interface Stored {
+interface BatchOutcome {
   readonly results: Appended[];
-  /** As they are now. */
-  readonly sessions: ReadonlyMap<string, SessionState | null>;
+  /** The sessions as the batch found them, or guessed them to be, where there were any. */
+  readonly found: ReadonlyMap<string, SessionState>;
+  /** The sessions as they are now. */
+  readonly stored: ReadonlyMap<string, SessionState | null>;
 }
 
 /** What one transaction knows and is about to write. */
@@ -75,9 +77,9 @@ class Batch {
   readonly #parts: BatchParts;
   readonly #tx: Transaction;
   /** The sessions as they are after the commands so far; null where no session has the id. */
-  readonly sessions = new Map<string, SessionState | null>();
-  /** The sessions as they are stored. */
-  readonly #stored = new Map<string, SessionState>();
+  readonly #sessions = new Map<string, SessionState | null>();
+  /** The sessions as they were stored before. */
+  readonly #found = new Map<string, SessionState>();
   readonly #touched = new Set<string>();
   readonly #repeats = new Map<string, ChatMessage>();
   readonly #rulings: ({ decision: Decision; duplicate: boolean } | { error: unknown })[] = [];
@@ -91,8 +93,8 @@ class Batch {
 
   /** Locks the sessions' rows, in one order for everybody. */
   async lock(commands: readonly Command[]): Promise<void> {
-    for (const { sessionId } of commands) this.sessions.set(sessionId, null);
-    const ids = [...this.sessions.keys()];
+    for (const { sessionId } of commands) this.#sessions.set(sessionId, null);
+    const ids = [...this.#sessions.keys()];
     const rows = await this.#tx.rows(
       `SELECT ${sessionColumns.join(',')} FROM chat_sessions WHERE session_id IN (${marks(ids)})
        ORDER BY session_id${this.#parts.dialect.forUpdate}`,
@@ -100,8 +102,8 @@ class Batch {
     );
     for (const row of rows) {
       const session = sessionState(row);
-      this.sessions.set(session.sessionId, session);
-      this.#stored.set(session.sessionId, session);
+      this.#sessions.set(session.sessionId, session);
+      this.#found.set(session.sessionId, session);
     }
   }
 
@@ -115,16 +117,16 @@ class Batch {
     for (const { kind, sessionId } of commands) {
       const session = known.get(sessionId);
       if (kind !== 'message' || !session) return false;
-      this.sessions.set(sessionId, session);
-      if (this.sessions.size > dialect.guessed) return false;
-      this.#stored.set(sessionId, session);
+      this.#sessions.set(sessionId, session);
+      if (this.#sessions.size > dialect.guessed) return false;
+      this.#found.set(sessionId, session);
     }
     for (const command of commands) this.rule(command);
     if (this.#rulings.some((ruling) => 'error' in ruling)) return false;
     // In one order for everybody, as `lock` does.
-    const grown = [...this.#stored.keys()].sort().map((id) => ({
-      before: this.#stored.get(id) as SessionState,
-      after: this.sessions.get(id) as SessionState,
+    const grown = [...this.#found.keys()].sort().map((id) => ({
+      before: this.#found.get(id) as SessionState,
+      after: this.#sessions.get(id) as SessionState,
     }));
     if (!grown.every(({ before, after }) => onlyGrew(before, after))) return false;
     const sql = growIfSame(dialect);
@@ -155,7 +157,7 @@ class Batch {
   }
 
   #decide(command: Command): { decision: Decision; duplicate: boolean } {
-    const before = this.sessions.get(command.sessionId) ?? null;
+    const before = this.#sessions.get(command.sessionId) ?? null;
     const key = command.kind === 'message' && command.clientMessageId !== null ? commandKey(command) : null;
     const first = key === null ? undefined : this.#repeats.get(key);
     if (first && before && command.kind === 'message') {
@@ -163,7 +165,7 @@ class Batch {
       return { decision: { session: before, events: [], message: first }, duplicate: true };
     }
     const decision = decide(before, command);
-    this.sessions.set(command.sessionId, decision.session);
+    this.#sessions.set(command.sessionId, decision.session);
     if (decision.events.length > 0) this.#touched.add(command.sessionId);
     if (key !== null && decision.message) this.#repeats.set(key, decision.message);
     if (seeksAdmin(before, decision.session, command)) this.#seeking.push({ ruling: this.#rulings.length, command });
@@ -176,7 +178,7 @@ class Batch {
    * first, and are brought on by the queue's own run.
    */
   async assignWaiting(): Promise<void> {
-    const seeking = this.#seeking.filter(({ command }) => this.sessions.get(command.sessionId)?.status === 'waiting');
+    const seeking = this.#seeking.filter(({ command }) => this.#sessions.get(command.sessionId)?.status === 'waiting');
     if (seeking.length === 0) return;
     // The queue's own run names the session whose turn it is; a session that has just begun to wait has to ask.
     const queued = seeking.filter(({ command }) => command.kind === 'auto_assign');
@@ -186,11 +188,11 @@ class Batch {
     const candidates = await lockCandidates(this.#tx, this.#parts.dialect);
     // The store has counted what was active before this batch.
     for (const id of this.#touched) {
-      addWork(candidates, holder(this.#stored.get(id)), -1);
-      addWork(candidates, holder(this.sessions.get(id)), 1);
+      addWork(candidates, holder(this.#found.get(id)), -1);
+      addWork(candidates, holder(this.#sessions.get(id)), 1);
     }
     for (const { ruling, command } of turns) {
-      const session = this.sessions.get(command.sessionId) as SessionState;
+      const session = this.#sessions.get(command.sessionId) as SessionState;
       if (session.status !== 'waiting') continue;
       const chosen = pickAdmin([...candidates.values()], this.#parts.capacity, session.lastAdminId);
       if (!chosen) return;
@@ -207,14 +209,14 @@ class Batch {
     const newest = this.#rulings[last] as { decision: Decision; duplicate: boolean };
     const decision = assignTo(newest.decision, adminId, at);
     this.#rulings[last] = { ...newest, decision };
-    this.sessions.set(sessionId, decision.session);
+    this.#sessions.set(sessionId, decision.session);
     this.#touched.add(sessionId);
   }
 
   async #othersWait(seeking: readonly { command: Command }[]): Promise<boolean> {
     const own = new Set(seeking.map(({ command }) => command.sessionId));
-    for (const [id, session] of this.sessions) if (session?.status === 'waiting' && !own.has(id)) return true;
-    const ids = [...this.sessions.keys()];
+    for (const [id, session] of this.#sessions) if (session?.status === 'waiting' && !own.has(id)) return true;
+    const ids = [...this.#sessions.keys()];
     const rows = await this.#tx.rows(
       `SELECT session_id FROM chat_sessions WHERE status='waiting' AND session_id NOT IN (${marks(ids)}) LIMIT 1`,
       ids,
@@ -228,8 +230,8 @@ class Batch {
     const grown: Value[][] = [];
     const changed: Value[][] = [];
     for (const id of this.#touched) {
-      const session = this.sessions.get(id) as SessionState;
-      const before = this.#stored.get(id);
+      const session = this.#sessions.get(id) as SessionState;
+      const before = this.#found.get(id);
       if (!before) opened.push(sessionRow(session));
       else if (onlyGrew(before, session)) grown.push(grownSessionRow(session));
       else changed.push(sessionRow(session));
@@ -250,7 +252,7 @@ class Batch {
     const messages: Value[][] = [];
     const events: Value[][] = [];
     const tally = new Tally();
-    for (const id of this.#touched) tally.session(this.#stored.get(id) ?? null, this.sessions.get(id) as SessionState);
+    for (const id of this.#touched) tally.session(this.#found.get(id) ?? null, this.#sessions.get(id) as SessionState);
     for (const { sessionId, event } of this.#newEvents()) {
       if (event.kind === 'message') {
         if (isPlain(event.message)) plain.push(plainMessageRow(event.message));
@@ -278,7 +280,7 @@ class Batch {
   /** Admins who got or lost an active session in this batch. Messages in the sessions they have change nothing. */
   #adminsAffected(): number[] {
     const admins = new Set<number>();
-    const holders = new Map([...this.#touched].map((id) => [id, holder(this.#stored.get(id))]));
+    const holders = new Map([...this.#touched].map((id) => [id, holder(this.#found.get(id))]));
     for (const { sessionId, event } of this.#newEvents()) {
       if (event.kind !== 'status') continue;
       const before = holders.get(sessionId) ?? null;
@@ -290,12 +292,16 @@ class Batch {
     return [...admins].sort((a, b) => a - b);
   }
 
-  results(): Appended[] {
+  outcome(): BatchOutcome {
+    return { results: this.#results(), found: this.#found, stored: this.#sessions };
+  }
+
+  #results(): Appended[] {
     return this.#rulings.map((ruling): Appended => {
       if (!('decision' in ruling)) return ruling;
       const { session, events, message } = ruling.decision;
       // Routing follows where the session ended up, not where it stood half-way through the batch.
-      const settled = this.sessions.get(session.sessionId) ?? session;
+      const settled = this.#sessions.get(session.sessionId) ?? session;
       const outcome: Outcome = { session: settled, events, message, duplicate: ruling.duplicate };
       return { outcome };
     });

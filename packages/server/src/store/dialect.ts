@@ -65,6 +65,8 @@ export interface Dialect {
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Tail of an INSERT that overwrites these columns when the key exists. */
   readonly overwrite: (key: string, columns: readonly string[]) => string;
+  /** SQL that is true where columns hold these values, NULL included, and these texts among them to the byte. */
+  readonly same: (columns: readonly string[], texts: readonly string[]) => string;
   /** SQL for the store's own time, `offsetMs` from now, as the text that time columns hold. */
   readonly now: (offsetMs?: number) => string;
   classify(error: unknown): Failure;

@@ -80,6 +80,7 @@ export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
     lanes: LANES,
     guessed: GUESSED,
     runsBeside: () => false,
+    same,
     forUpdate: ' FOR UPDATE',
     transaction: (work) => transaction(ours ?? pool, way, work),
     overwrite: (_key, columns) => `ON DUPLICATE KEY UPDATE ${columns.map((c) => `${c}=VALUES(${c})`).join(', ')}`,
@@ -319,6 +320,13 @@ const AWAY_NUMBERS = new Set([
 /** "Subquery returns more than 1 row": see `laterExactly`. */
 const STALE_NUMBER = 1242;
 const CONTENTION_NUMBERS = new Set([1020, 1205, 1213]);
+
+/** One condition that the optimizer cannot look into: it would weigh every index that one of the columns is in. */
+function same(columns: readonly string[], texts: readonly string[]): string {
+  // Collations take no notice of case, or of spaces at the end.
+  const conditions = columns.map((c) => (texts.includes(c) ? `${c}=CAST(? AS BINARY)` : `${c}<=>?`));
+  return `IF(${conditions.join(' AND ')},1,0)`;
+}
 
 function classify(error: unknown): Failure {
   const { errno, code, fatal, message } = error as { errno?: number; code?: string; fatal?: boolean; message?: string };

@@ -84,21 +84,11 @@ const deciding = [
   'last_seq',
 ] as const;
 
-/**
- * Writes what a session has grown by, if what was decided by is still so, to the byte. Values: `growthFrom`.
- */
-export function growIfSame({ name, now }: Dialect): string {
+/** Writes what a session has grown by, if what was decided by is still so, to the byte. Values: `growthFrom`. */
+export function growIfSame({ same, now }: Dialect): string {
   const set = growingSessionColumns.map((c) => `${c}=?`).join(',');
-  const is = deciding.map(name === 'mysql' ? sameToMysql : (c) => `${c} IS ?`).join(' AND ');
-  // To MySQL as one condition that it cannot look into: it would weigh every index that one of the columns is in.
-  const same = name === 'mysql' ? `IF(${is},1,0)` : is;
-  return `UPDATE chat_sessions SET ${set},updated_at=${now()} WHERE session_id=? AND ${same}`;
-}
-
-function sameToMysql(column: (typeof deciding)[number]): string {
-  // Collations take no notice of spaces at the end.
-  const text = column === 'user_nickname' || column === 'user_avatar';
-  return text ? `${column}=CAST(? AS BINARY)` : `${column}<=>?`;
+  const unchanged = same(deciding, ['user_nickname', 'user_avatar']);
+  return `UPDATE chat_sessions SET ${set},updated_at=${now()} WHERE session_id=? AND ${unchanged}`;
 }
 
 export function growthFrom(before: SessionState, after: SessionState): Value[] {

@@ -58,7 +58,7 @@ const SPEED = [
   'PRAGMA cache_size=-16000',
   // Pages: the busy ones are copied from the log to the file once for many commits.
   'PRAGMA wal_autocheckpoint=4000',
-  // Whoever adds a row to a session has read that session in the same transaction, and nobody else writes meanwhile.
+  // Whoever adds a row to a session reads or compares that session in the same transaction, and nobody else writes meanwhile.
   'PRAGMA foreign_keys=OFF',
 ].join('; ');
 

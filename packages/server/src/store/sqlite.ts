@@ -30,6 +30,7 @@ export async function sqliteDialect(file: string): Promise<Dialect> {
     lanes: 1,
     guessed: GUESSED,
     runsBeside: () => connection.elsewhere,
+    same: (columns) => columns.map((c) => `${c} IS ?`).join(' AND '),
     forUpdate: '',
     transaction: (work) => connection.transaction(work),
     overwrite: (key, columns) =>
@@ -89,27 +90,28 @@ class SqliteConnection {
         await perform([['rollback']]).catch(() => undefined);
         throw error;
       } finally {
-        this.#rowsLately += WEIGHT_OF_LAST * (tx.rowsInserted - this.#rowsLately);
+        this.#note(tx.rowsWritten);
       }
     });
   }
 
-  /** Whether the last transaction ran in the other thread. */
+  /** Whether the next transaction runs in the thread: not before it is there, and never again if it has ended. */
   get elsewhere(): boolean {
     return this.#elsewhere && this.#thread?.ready === true;
   }
 
-  /** Where the next transaction runs. Changing is not free: what a connection has read is void once another has written. */
   #place(): Perform {
-    if (this.#rowsLately > LARGE) this.#elsewhere = true;
-    else if (this.#rowsLately < SMALL) this.#elsewhere = false;
-    if (this.#elsewhere && this.#name !== ':memory:') {
-      this.#thread ??= new SqliteThread(this.#name);
-      const thread = this.#thread;
-      // Not before it is there, and never again if it has ended.
-      if (thread.ready) return (steps) => thread.perform(steps);
-    }
+    const thread = this.#thread;
+    if (thread && this.elsewhere) return (steps) => thread.perform(steps);
     return async (steps) => this.#file.perform(steps);
+  }
+
+  /** Chooses where the next ones run. Changing is not free: what a connection has read is void once another has written. */
+  #note(rows: number): void {
+    this.#rowsLately += WEIGHT_OF_LAST * (rows - this.#rowsLately);
+    if (this.#rowsLately > LARGE) this.#elsewhere = this.#name !== ':memory:';
+    else if (this.#rowsLately < SMALL) this.#elsewhere = false;
+    if (this.#elsewhere) this.#thread ??= new SqliteThread(this.#name);
   }
 
   /** For who has the connection to themselves. */
@@ -131,7 +133,7 @@ type Perform = (steps: readonly Step[]) => Promise<Found>;
 class SqliteTransaction implements Transaction {
   readonly #perform: Perform;
   #kept: Step[] = [['begin']];
-  rowsInserted = 0;
+  rowsWritten = 0;
 
   constructor(perform: Perform) {
     this.#perform = perform;
@@ -146,16 +148,18 @@ class SqliteTransaction implements Transaction {
   }
 
   later(sql: string, values: readonly Value[]): void {
+    this.rowsWritten++;
     this.#kept.push(['run', sql, values]);
   }
 
   laterExactly(rows: number, sql: string, values: readonly Value[]): void {
+    this.rowsWritten += rows;
     this.#kept.push(['exactly', rows, sql, values]);
   }
 
   insert(table: string, columns: readonly string[], rows: readonly (readonly Value[])[], tail = ''): void {
     if (rows.length === 0) return;
-    this.rowsInserted += rows.length;
+    this.rowsWritten += rows.length;
     this.#kept.push(['insert', { table, columns, rows, tail }]);
   }
 

@@ -63,6 +63,37 @@ test('a thread takes over while much is written, and no longer; each sees what t
   });
 });
 
+test('says where the next transaction runs', async () => {
+  await withTable(async (dialect, write) => {
+    expect(dialect.runsBeside()).toBe(false);
+    for (let i = 0; i < 60; i++) {
+      const beside = dialect.runsBeside();
+      expect(await isElsewhere(() => write(i < 30 ? 300 : 1))).toBe(beside);
+      // The thread says by itself when it is there.
+      if (i === 20) await expect.poll(() => dialect.runsBeside()).toBe(true);
+    }
+    expect(dialect.runsBeside()).toBe(false);
+  });
+});
+
+test.each(['here', 'in the thread'])(
+  'rows that are not as expected fail as stale, and nothing is stored: %s',
+  async (where) => {
+    await withTable(async (dialect, write) => {
+      await write(1);
+      if (where === 'in the thread') await writtenElsewhere(write);
+      const attempt = (id: number): Promise<void> =>
+        dialect.transaction(async (tx) => {
+          tx.insert('things', ['id', 'name'], [[1_000_000, 'lost']]);
+          tx.laterExactly(1, 'UPDATE things SET name=? WHERE id=?', ['thing 0', id]);
+        });
+      const refused = attempt(-1);
+      if (where === 'in the thread') expect(await isElsewhere(() => refused.catch(() => undefined))).toBe(true);
+      expect(dialect.classify(await refused.catch((error: unknown) => error))).toBe('stale');
+    });
+  },
+);
+
 test('what fails in the thread is what would have failed here, leaves nothing behind and does not stop the next', async () => {
   await withTable(async (dialect, write) => {
     await writtenElsewhere(write);
