@@ -24,6 +24,8 @@ export default defineConfig({
           maxWorkers: Math.min(2, availableParallelism()),
           testTimeout: 60_000,
           hookTimeout: 120_000,
+          // For what comes at once on a machine that has time, and after seconds on one that has not.
+          expect: { poll: { timeout: 15_000 } },
           // Real processes on a shared machine: what fails twice in a row has failed; a retry is shown in the report.
           retry: process.env['CI'] === 'true' ? 1 : 0,
           sequence: { groupOrder: 1 },
