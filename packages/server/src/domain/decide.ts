@@ -4,7 +4,8 @@ import type { Actor, Cause, ChatMessage, SessionEvent, SessionState, StatusReaso
 import { SYSTEM } from './session.ts';
 
 /**
- * The state machine of a session. Pure: the store calls it under the session's row lock, or has what it saw compared as it writes, so what it sees is the truth.
+ * The state machine of a session. Pure: the store calls it under the session's row lock, or has what it saw compared as
+ * it writes, so what it sees is the truth.
  *
  *            first message                claim · assign · reply · auto-assign
  *   (none) ───────────────▶ waiting ───────────────────────────────────────────▶ active ⟲ transfer

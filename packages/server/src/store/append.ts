@@ -87,8 +87,8 @@ class Lane {
     await turnOfTheLoop();
     let untold: Done | null = null;
     for (;;) {
-      if (this.#queue.length === 0 && untold) {
-        tell(untold);
+      if (untold && (this.#queue.length === 0 || isAway(untold.results[0]) || !this.#parts.dialect.runsBeside())) {
+        this.#tell(untold);
         untold = null;
       }
       if (this.#queue.length === 0) break;
@@ -97,15 +97,9 @@ class Lane {
       if (untold) {
         // The next commit is on its way by now, and what the last one stored is told while the database works.
         await turnOfTheLoop();
-        tell(untold);
+        this.#tell(untold);
       }
       untold = { batch, results: await commit };
-      const [first] = untold.results;
-      if (isAway(first) || !this.#parts.dialect.runsBeside()) {
-        tell(untold);
-        untold = null;
-      }
-      if (isAway(first)) this.#refuseThoseWhoWaited(first);
     }
     // In one turn with the last look at the queue: a command that came between the two would wait for ever.
     this.#running = null;
@@ -130,6 +124,11 @@ class Lane {
     }
     this.#queue = queue.slice(size);
     return size === queue.length ? queue : queue.slice(0, size);
+  }
+
+  #tell({ batch, results }: Done): void {
+    for (const [i, entry] of batch.entries()) settleOne(entry, results[i] as Appended);
+    if (isAway(results[0])) this.#refuseThoseWhoWaited(results[0]);
   }
 
   /** Nobody waits for a second batch behind a store that is away: the two together would be too long. */
@@ -191,10 +190,6 @@ function isAway(appended: Appended | undefined): appended is Appended {
 interface Done {
   readonly batch: readonly Entry[];
   readonly results: readonly Appended[];
-}
-
-function tell({ batch, results }: Done): void {
-  for (const [i, entry] of batch.entries()) settleOne(entry, results[i] as Appended);
 }
 
 /** A caller's own failure must not stop the lane; it surfaces as a rejection that nobody handled. */

@@ -95,6 +95,13 @@ export function mysqlDialect(options: MysqlOptions | BorrowedPool): Dialect {
   };
 }
 
+/** One condition that the optimizer cannot look into: it would weigh every index that one of the columns is in. */
+function same(columns: readonly string[], texts: readonly string[]): string {
+  // Collations take no notice of spaces at the end.
+  const conditions = columns.map((c) => (texts.includes(c) ? `${c}=CAST(? AS BINARY)` : `${c}<=>?`));
+  return `IF(${conditions.join(' AND ')},1,0)`;
+}
+
 function end(pool: ConnectionSource): Promise<void> {
   return new Promise((resolve, reject) => pool.end((error) => (error ? reject(error) : resolve())));
 }
@@ -320,13 +327,6 @@ const AWAY_NUMBERS = new Set([
 /** "Subquery returns more than 1 row": see `laterExactly`. */
 const STALE_NUMBER = 1242;
 const CONTENTION_NUMBERS = new Set([1020, 1205, 1213]);
-
-/** One condition that the optimizer cannot look into: it would weigh every index that one of the columns is in. */
-function same(columns: readonly string[], texts: readonly string[]): string {
-  // Collations take no notice of case, or of spaces at the end.
-  const conditions = columns.map((c) => (texts.includes(c) ? `${c}=CAST(? AS BINARY)` : `${c}<=>?`));
-  return `IF(${conditions.join(' AND ')},1,0)`;
-}
 
 function classify(error: unknown): Failure {
   const { errno, code, fatal, message } = error as { errno?: number; code?: string; fatal?: boolean; message?: string };

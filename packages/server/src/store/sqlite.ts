@@ -52,9 +52,9 @@ export async function sqliteDialect(file: string): Promise<Dialect> {
  */
 const LARGE = 128;
 const SMALL = 32;
+const WEIGHT_OF_LAST = 0.25;
 /** Nobody else writes, as a rule: a guess is right, and saves the way to the thread. */
 const GUESSED = 128;
-const WEIGHT_OF_LAST = 0.25;
 
 /** The connection of this thread, and the thread that takes over while much is written. One user at a time. */
 class SqliteConnection {
