@@ -11,6 +11,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'scripts/**/*.test.ts'],
+          setupFiles: ['testing/seed.ts'],
           sequence: { groupOrder: 0 },
         },
       },
@@ -18,6 +19,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['packages/*/test/**/*.test.ts', 'conformance/**/*.test.ts', 'testing/**/*.test.ts'],
+          setupFiles: ['testing/seed.ts'],
           globalSetup: ['scripts/fresh-bundles.mjs', 'testing/global-setup.ts'],
           // Real servers on real sockets: two files at a time, in processes of their own.
           pool: 'forks',

@@ -1,8 +1,7 @@
 /** A few seconds of what `npm run fuzz` does for hours. */
 import { expect, test } from 'vitest';
+import { seed } from '../../testing/seed.ts';
 import { fuzzers } from './fuzzers.ts';
-
-const seed = Math.trunc(performance.timeOrigin) % 1_000_000;
 
 test.each([
   ['frames', 10_000],

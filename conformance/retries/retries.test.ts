@@ -1,9 +1,8 @@
 /** A short run of what `npm run retries` does at length. */
 import { expect, test } from 'vitest';
+import { seed } from '../../testing/seed.ts';
 import { boot, describeStores } from '../boot.ts';
 import { forcedRetries } from './retries.ts';
-
-const seed = Math.trunc(performance.timeOrigin) % 1_000_000;
 
 describeStores('forced retries', (store) => {
   test(`R5.6 R5.7 of 1,500 retries (seed ${seed}) none is stored or shown twice, all are acknowledged alike`, async () => {

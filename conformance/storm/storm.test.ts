@@ -1,6 +1,7 @@
 /** Short storms of every kind, so that each change is tried in one. The long ones are `npm run faults`. */
 import { describe, expect, test } from 'vitest';
 import { describeWith } from '../../testing/requires.ts';
+import { seed } from '../../testing/seed.ts';
 import { type FaultRun, faultRuns } from './faults.ts';
 import { commandOf, missed } from './report.ts';
 import { storm, type StoreName, type StormOptions } from './storm.ts';
@@ -8,13 +9,11 @@ import { storm, type StoreName, type StormOptions } from './storm.ts';
 const calm = { lost: [], doubled: [], disordered: [], holes: [], miscounted: [] };
 const LONG = 180_000;
 
-/** A seed that once found something is worth more than a new one: pin it here with what it found. */
-const someSeed = Math.trunc(performance.timeOrigin) % 1_000_000;
-
+/** A seed that once found something is worth more than a new one: pin it with what it found. */
 function short(name: string, store: StoreName, cycles: number, how: { lastsMs?: number; seed?: number } = {}): void {
   const run = faultRuns[name];
   if (!run) throw new Error(`there is no fault ${name}`);
-  const options: StormOptions = { store, cycles, seed: someSeed, lastsMs: run.lastsMs ?? 0, ...run.options, ...how };
+  const options: StormOptions = { store, cycles, seed, lastsMs: run.lastsMs ?? 0, ...run.options, ...how };
   test(
     `${name} × ${cycles} (seed ${options.seed}): nothing lost, nothing twice, one order, no hole`,
     () =>

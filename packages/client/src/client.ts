@@ -338,10 +338,12 @@ export function createClient(options: ClientOptions): Client {
 
     send(message) {
       // A user's present conversation, unless it is over: then the server says which.
-      const sessionId = message.sessionId ?? (session().status === 'closed' ? null : own.here);
+      const here = message.sessionId ?? (session().status === 'closed' ? null : own.here);
       // Where a user writes is where they look.
-      if (isUser) own.here = sessionId;
-      return sending.add(message, sessionId);
+      if (isUser) own.here = here;
+      // What was written before and names none yet may turn out to begin the next one: then so does this.
+      const follows = sending.entries.some(({ sessionId }) => !(message.sessionId ?? sessionId));
+      return sending.add(message, follows ? null : here);
     },
 
     discard(clientMessageId) {

@@ -434,6 +434,16 @@ test.for<{ name: string; deeds: readonly Deed[] }>([
     ],
   },
   {
+    name: 'written while one before it names no session, of which nobody knows yet that the present one is over',
+    deeds: [
+      { write: 1, named: null },
+      { exchange: 1, frames: 1 },
+      { write: 1, named: null },
+      { exchange: 1, frames: 1 },
+      { close: 0 },
+    ],
+  },
+  {
     name: 'acknowledged before what came before it',
     deeds: [
       ...greeted,

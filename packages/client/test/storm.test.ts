@@ -1,10 +1,9 @@
-/** `SDK_STORM_CYCLES=500 SDK_STORM_SEED=7 npm test -- packages/client/test/storm` for a longer one, or the same again. */
+/** `SDK_STORM_CYCLES=500 TEST_SEED=7 npm test -- packages/client/test/storm` for a longer one, or the same again. */
 import { expect, test } from 'vitest';
+import { seed } from '../../../testing/seed.ts';
 import { storm } from './support/storm.ts';
 
 const cycles = Number(process.env['SDK_STORM_CYCLES'] ?? 12);
-/** A seed that once found something is worth more than a new one: pin it here with what it found. */
-const seed = Number(process.env['SDK_STORM_SEED'] ?? Math.trunc(performance.timeOrigin) % 1_000_000);
 
 test(
   `whatever breaks (seed ${seed}): what is written is stored once, in order, and shown so to everybody`,
