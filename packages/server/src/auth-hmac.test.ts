@@ -96,7 +96,7 @@ test('a header written in another way than the one is left to jose', () => {
 test('of the texts that decode to the right signature, only the one that is written in full is taken', () => {
   const token = signed('{"alg":"HS256"}', JSON.stringify(good));
   const bytes = (text: string): Buffer => Buffer.from(text.slice(text.lastIndexOf('.') + 1), 'base64url');
-  const letters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'];
+  const letters = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
   // The last letter holds two bits that belong to no byte.
   const same = letters
     .map((letter) => token.slice(0, -1) + letter)
