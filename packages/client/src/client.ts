@@ -342,7 +342,7 @@ export function createClient(options: ClientOptions): Client {
       // Where a user writes is where they look.
       if (isUser) own.here = here;
       // What was written before and names none yet may turn out to begin the next one: then so does this.
-      const follows = sending.entries.some(({ sessionId }) => !(message.sessionId ?? sessionId));
+      const follows = sending.entries.some(({ sessionId }) => (message.sessionId ?? sessionId) === null);
       return sending.add(message, follows ? null : here);
     },
 

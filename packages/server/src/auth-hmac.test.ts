@@ -22,6 +22,9 @@ const signed = (header: string, claims: string): string => {
 };
 const good = { userId: 31, iss: 'https://a.example', aud: 'chat', exp: NOW + 60 };
 
+/** Whether a text is the one that base64url makes of what it decodes to: a decoder that forgives takes others, too. */
+const isCanonical = (text: string): boolean => Buffer.from(text, 'base64url').toString('base64url') === text;
+
 type Verdict = JWTPayload | 'refused' | 'not ours';
 
 function short(check: ReturnType<typeof hmacCheck>, token: string): Verdict {
@@ -86,14 +89,14 @@ test('a header written in another way than the one is left to jose', () => {
     `${header.slice(0, -1)}${String.fromCharCode(header.charCodeAt(header.length - 1) + 1)}`,
     `${header}AAAAA`,
   ]) {
-    if (Buffer.from(other, 'base64url').toString('base64url') === other) continue;
+    if (isCanonical(other)) continue;
     expect(short(hmacCheck(SECRET), `${other}.${claims}.${sign(`${other}.${claims}`)}`)).toBe('not ours');
   }
   const latin = Buffer.from('{"alg":"HS256","kid":"\xff"}', 'latin1').toString('base64url');
   expect(short(hmacCheck(SECRET), `${latin}.${claims}.${sign(`${latin}.${claims}`)}`)).toBe('not ours');
 });
 
-test('of the texts that decode to the right signature, only the one that is written in full is taken', () => {
+test('of the texts that decode to the right signature, only the canonical one is taken', () => {
   const token = signed('{"alg":"HS256"}', JSON.stringify(good));
   const bytes = (text: string): Buffer => Buffer.from(text.slice(text.lastIndexOf('.') + 1), 'base64url');
   const letters = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
@@ -149,10 +152,8 @@ test('never says anything else than jose', async () => {
         fc.pre(/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token));
         const verdict = short(check, token);
         if (verdict === 'not ours') return;
-        // Of the texts that decode to the right signature, jose takes all and we take the one that is written in full.
-        const [signature = ''] = token.split('.').slice(2);
-        const written = Buffer.from(signature, 'base64url').toString('base64url') === signature;
-        expect(written ? await jose(token) : 'refused').toEqual(verdict);
+        // Of the texts that decode to the right signature, jose takes all and we take the canonical one.
+        expect(isCanonical(token.split('.')[2] ?? '') ? await jose(token) : 'refused').toEqual(verdict);
         seen[verdict === 'refused' ? 'refused' : 'good']++;
       },
     ),
