@@ -82,16 +82,33 @@ export interface Stretch {
   readonly size: number;
 }
 
-/** The stretch in which the session at an offset is. @returns null when the list is shorter */
+/** So many stretches are read first, about a week; then each time as many times more, until the place is found. */
+const STRETCHES = 32;
+const MORE = 16;
+const FIRST_SLOT = -(2 ** 31);
+
+/**
+ * The stretch in which the session at an offset is. There is one for every six hours of all years, and pages near the top
+ * are asked for most: so they are added up from the top.
+ * @returns null when the list is shorter
+ */
 export async function readStretch(read: Read, status: SessionStatus | 'all', offset: number): Promise<Stretch | null> {
   const count = status === 'all' ? 'SUM(waiting+active+closed)' : `SUM(${status})`;
-  const [row] = await read(
-    `SELECT slot, own, upto - own AS preceding FROM
-       (SELECT slot, ${count} AS own, SUM(${count}) OVER (ORDER BY slot) AS upto FROM chat_figures WHERE slot<? GROUP BY slot) s
-     WHERE upto>? ORDER BY slot LIMIT 1`,
-    [ALL, offset],
-  );
-  return row ? { slot: Number(row['slot']), before: Number(row['preceding']), size: Number(row['own']) } : null;
+  let slot = FIRST_SLOT;
+  let before = 0;
+  for (let limit = STRETCHES; ; limit *= MORE) {
+    const rows = await read(
+      `SELECT slot, ${count} AS own FROM chat_figures WHERE slot>? AND slot<? GROUP BY slot ORDER BY slot LIMIT ?`,
+      [slot, ALL, limit],
+    );
+    for (const row of rows) {
+      slot = Number(row['slot']);
+      const size = Number(row['own']);
+      if (before + size > offset) return { slot, before, size };
+      before += size;
+    }
+    if (rows.length < limit) return null;
+  }
 }
 
 /** @param from and `to` begin slots, as every day does */
