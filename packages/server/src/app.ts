@@ -239,7 +239,7 @@ export async function assemble(config: Config, log: Log, host: HostParts = {}): 
     on: (name, listener) => events.on(name, listener),
     as: (who) => new Party(chat, who),
     ready: () => store.ready(),
-    metrics: () => metrics.registry.metrics(),
+    metrics: () => metrics.text(),
     close: () => (closing ??= close()),
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
 /** Counts by one label. What happens with every message is only added up here, and handed to Prometheus when it asks. */
@@ -13,10 +14,15 @@ class Tally {
   }
 }
 
+/** More than the ten milliseconds after which the event loop's delay is looked at again. */
+const LOOK_MS = 15;
+
 /** What one instance counts. Labels take few values by construction: never an id, an address or a text of a client. */
 export interface Metrics {
   /** Of this instance alone: two in one process do not mix. */
   readonly registry: Registry;
+  /** All of them, as Prometheus reads them. */
+  readonly text: () => Promise<string>;
   readonly connections: Gauge<'type'>;
   /** By type of the frame. */
   readonly framesReceived: Tally;
@@ -33,13 +39,21 @@ export interface Metrics {
   readonly upkeepFailures: Counter;
 }
 
-/** New metrics with a registry of their own, the usual ones of a Node.js process included. */
+/**
+ * New metrics with a registry of their own. The usual ones of a Node.js process are among them from the first time that
+ * somebody asks: to watch the event loop wakes a process that has nothing to do a hundred times a second.
+ */
 export function createMetrics(): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  let watching: Promise<void> | undefined;
   return {
     registry,
+    text: async () => {
+      watching ??= watchProcess(registry);
+      await watching;
+      return registry.metrics();
+    },
     connections: new Gauge({
       name: 'switchboard_connections',
       help: 'WebSocket connections that are open now, by side',
@@ -91,6 +105,13 @@ export function createMetrics(): Metrics {
       registers,
     }),
   };
+}
+
+async function watchProcess(registry: Registry): Promise<void> {
+  collectDefaultMetrics({ register: registry });
+  // The first look only begins; without a second one, all that is known of the delay is nonsense.
+  await sleep(LOOK_MS);
+  await sleep(LOOK_MS);
 }
 
 function tally(registry: Registry, label: string, about: { name: string; help: string }): Tally {
