@@ -9,7 +9,7 @@ import { chatMessage, eventColumns, messageColumns, sessionColumns, sessionEvent
 /** Events of all logs of one read together, about: what one answer may weigh. */
 const EVENTS = 4_000;
 const EVENTS_EACH = 500;
-/** Most events besides its messages of a session of which so many messages are rather read in vain than counted off. */
+/** Where a session has no more events besides its messages, to read as many messages too many costs less than to number them. */
 const FEW_OTHERS = 50;
 
 /** The messages, by the index that has them in order: left to choose, MariaDB sorts all that a long session has. */
@@ -59,11 +59,10 @@ async function readPage(
   const first = Math.max(1, last - pageSize + 1);
   const others = lastSeq - messageCount;
   if (others <= FEW_OTHERS) {
-    // What is not on the page after all costs less than to have the database number the stretch.
     const rows = await read(
       `SELECT ${messageColumns.join(',')}, (SELECT COUNT(*) FROM chat_events WHERE session_id=? AND seq<?) AS before_it
-       FROM ${messagesBySeq[name]} WHERE session_id=? AND seq>=? ORDER BY seq LIMIT ?`,
-      [sessionId, first, sessionId, first, last - first + 1 + others],
+       FROM ${messagesBySeq[name]} WHERE session_id=? AND seq>=? AND seq<=? ORDER BY seq`,
+      [sessionId, first, sessionId, first, last + others],
     );
     const skip = Number(rows[0]?.['before_it'] ?? 0);
     return rows.slice(skip, skip + last - first + 1).map(chatMessage);

@@ -164,6 +164,18 @@ onEveryStore('reads', (bench) => {
     },
   );
 
+  test('a page of a session whose count or messages own SQL has changed is short, and overlaps with none', async () => {
+    const store = await seed();
+    for (let i = 0; i < 40; i++) await appendOk(store, command('message', 'mixed', { content: `m${i}` }));
+    const { session } = (await store.session('mixed')) as SessionSummary;
+    expect(await store.messages({ ...session, messageCount: 100 }, { page: 2, pageSize: 20 })).toEqual([]);
+    await execute(`DELETE FROM chat_messages WHERE session_id = 'mixed' AND seq IN (12, 15, 33)`);
+    const contents = async (page: number) =>
+      (await store.messages(session, { page, pageSize: 10 })).map((m) => m.content);
+    expect(await contents(3)).toEqual(['m10', 'm12', 'm13', 'm15', 'm16', 'm17', 'm18', 'm19']);
+    expect(await contents(2)).toEqual(Array.from({ length: 10 }, (_, i) => `m${20 + i}`));
+  });
+
   test('changedWithin finds what messages and what other events have changed, by the clock of the store', async () => {
     const store = await seed();
     const at = Date.now();
